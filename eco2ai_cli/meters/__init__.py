@@ -1,0 +1,25 @@
+"""Meters: each shows joules since it was opened, per device, and never runs backwards."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from eco2ai_cli.model import Component, Reading, Usage
+
+
+class Meter(Protocol):
+    """One source of energy readings for one component.
+
+    A meter is opened after the command has started, is read by the recorder alone, and must
+    not block the caller: what can hang lives in a thread of its own.
+    """
+
+    component: Component
+
+    def sample(self, usage: Usage, now_s: float) -> tuple[Reading, ...]:
+        """Return one cumulative reading a device at `now_s` (seconds, monotonic clock)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the source; idempotent, never raises, never waits more than 0.5 s."""
+        ...

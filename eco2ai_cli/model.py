@@ -1,0 +1,105 @@
+"""The frozen records that flow from the meters to the ledger. The unit is in every name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Component = Literal["cpu", "gpu", "ram"]
+COMPONENTS: tuple[Component, ...] = ("cpu", "gpu", "ram")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process tree has used so far, by one look at it.
+
+    `cpu_s`: user + system CPU seconds of every process that ever lived in the tree; never falls.
+    `memory_bytes`: resident memory now, with shared and copy-on-write pages counted once;
+    None where it could not be read. `pids`: the members alive now, parents before children.
+    """
+
+    cpu_s: float
+    memory_bytes: int | None
+    pids: tuple[int, ...] = ()
+    caveats: frozenset[str] = frozenset()
+
+    @property
+    def processes(self) -> int:
+        """The number of processes alive in the tree."""
+        return len(self.pids)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one meter shows for one device: joules since the meter was opened.
+
+    `energy_j` never falls; None means that the device is there and its energy is not known, and a
+    caveat says why. `method` is a word of the ledger's `*_method` columns. `power_w` and
+    `details` (names with units, e.g. `utilisation_percent`) are for screens and traces only.
+    """
+
+    component: Component
+    device: str
+    energy_j: float | None
+    method: str
+    name: str | None = None
+    power_w: float | None = None
+    caveats: frozenset[str] = frozenset()
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All meters read once. `t_s`: seconds since the start, on the clock that stops in suspend."""
+
+    t_s: float
+    usage: Usage
+    readings: tuple[Reading, ...]
+
+    def of(self, component: Component) -> tuple[Reading, ...]:
+        """Return the readings of one component, one a device."""
+        return tuple(r for r in self.readings if r.component == component)
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Joules by component before PUE: a difference of two samples. None: not known."""
+
+    cpu_j: float | None
+    gpu_j: float | None
+    ram_j: float | None
+
+    @property
+    def total_j(self) -> float:
+        """The sum of what is known."""
+        return sum(j for j in (self.cpu_j, self.gpu_j, self.ram_j) if j is not None)
+
+    @classmethod
+    def between(cls, first: Sample, last: Sample) -> Energy:
+        """Subtract two samples, dial by dial; a dial that `first` lacks started at zero."""
+        start = {(r.component, r.device): r.energy_j or 0.0 for r in first.readings}
+
+        def used(component: Component) -> float | None:
+            known = [
+                r.energy_j - start.get((r.component, r.device), 0.0)
+                for r in last.of(component)
+                if r.energy_j is not None
+            ]
+            return sum(known) if known else None
+
+        return cls(used("cpu"), used("gpu"), used("ram"))
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What an energy means at a place: at the facility's socket, in CO2, in money."""
+
+    energy_j: float
+    emissions_kg: float
+    cost: float | None
+
+
+def join_caveats(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Return each word once, sorted: the order in which doubts arise carries no meaning."""
+    return tuple(sorted({word for group in groups for word in group}))

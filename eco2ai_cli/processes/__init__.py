@@ -1,0 +1,1 @@
+"""The process tree: what it has used so far."""
