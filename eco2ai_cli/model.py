@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 Component = Literal["cpu", "gpu", "ram"]
 COMPONENTS: tuple[Component, ...] = ("cpu", "gpu", "ram")
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a process tree has used so far, by one look at it.
 
     `cpu_s`: user + system CPU seconds of every process that ever lived in the tree; never falls.
     `memory_bytes`: resident memory now, with shared and copy-on-write pages counted once;
-    None where it could not be read. `pids`: the members alive now, parents before children.
+    None where it could not be read. `memory_byte_s`: its integral over time so far, in
+    byte-seconds; None while nothing has been read. `pids`: the members alive now.
     """
 
     cpu_s: float
     memory_bytes: int | None
+    memory_byte_s: float | None
     pids: tuple[int, ...] = ()
     caveats: frozenset[str] = frozenset()
 
@@ -30,8 +31,7 @@ class Usage:
         return len(self.pids)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one meter shows for one device: joules since the meter was opened.
 
     `energy_j` never falls; None means that the device is there and its energy is not known, and a
@@ -46,24 +46,27 @@ class Reading:
     name: str | None = None
     power_w: float | None = None
     caveats: frozenset[str] = frozenset()
-    details: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """All meters read once. `t_s`: seconds since the start, on the clock that stops in suspend."""
 
     t_s: float
     usage: Usage
     readings: tuple[Reading, ...]
 
+    @property
+    def caveats(self) -> frozenset[str]:
+        """All doubts about this sample."""
+        return self.usage.caveats.union(*(r.caveats for r in self.readings))
+
     def of(self, component: Component) -> tuple[Reading, ...]:
         """Return the readings of one component, one a device."""
         return tuple(r for r in self.readings if r.component == component)
 
 
-@dataclass(frozen=True, slots=True)
-class Energy:
+class Energy(NamedTuple):
     """Joules by component before PUE: a difference of two samples. None: not known."""
 
     cpu_j: float | None
@@ -90,16 +93,19 @@ class Energy:
 
         return cls(used("cpu"), used("gpu"), used("ram"))
 
+    @classmethod
+    def since_start(cls, sample: Sample) -> Energy:
+        """Read the dials as they stand: all of them start at zero with the run."""
+        return cls.between(ORIGIN, sample)
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
+
+ORIGIN = Sample(0.0, Usage(0.0, None, None), ())
+"""The sample before anything has run."""
+
+
+class Footprint(NamedTuple):
     """What an energy means at a place: at the facility's socket, in CO2, in money."""
 
     energy_j: float
     emissions_kg: float
     cost: float | None
-
-
-def join_caveats(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """Return each word once, sorted: the order in which doubts arise carries no meaning."""
-    return tuple(sorted({word for group in groups for word in group}))

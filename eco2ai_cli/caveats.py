@@ -1,0 +1,40 @@
+"""The doubts that a figure may carry: a word for the ledger, a sentence for people."""
+
+from __future__ import annotations
+
+SENTENCES = {
+    "coefficient-dated": "the carbon intensity of the region is an old figure",
+    "coefficient-doubtful": "the carbon intensity is a known error of its table, kept as published",
+    "coefficient-proxy": "the carbon intensity is that of a similar region",
+    "coefficient-rough": "the carbon intensity is rounded, or its source's editions disagree",
+    "coefficient-undocumented": "how the carbon intensity was computed is not documented",
+    "cpu-by-perf": "a parent let its children's CPU time be forgotten; a perf counter supplied it",
+    "cpu-estimated": "the processor's name tells no model; its power is a labelled estimate",
+    "cpu-unknown": "the processor is not in the table; its power is a typical one",
+    "cpu-unmetered": "the energy of the CPU was not metered",
+    "duration-unknown": "some rows have no duration",
+    "emissions-unknown": "some rows have no emissions",
+    "energy-unknown": "some rows have no energy",
+    "gpu-by-device": "processes cannot be told apart on the GPU; whole devices are counted",
+    "gpu-late": "the NVIDIA driver stopped answering or answered late; its last value is counted",
+    "gpu-lost": "a GPU stopped answering; its energy is counted until then",
+    "gpu-shared": "others used the same GPU; the whole device is counted",
+    "gpu-unavailable": "the NVIDIA driver could not be asked; GPU energy is not known",
+    "gpu-unknown": "a GPU in use shows neither energy nor power; its energy is not known",
+    "gpu-unmetered": "there is a GPU here that was not metered",
+    "internal-error": "a fault of eco2ai itself cost accuracy; please report the traceback",
+    "left-running": "processes outlived the command; what they used until then is counted",
+    "memory-unknown": "the memory of the command could not be read",
+    "ram-unmetered": "the energy of the memory was not metered",
+    "region-assumed": "the region was not given; set it with `--region` or in `eco2ai.toml`",
+    "region-coarse": "the subdivision has no figure of its own; its country's is used",
+    "sampling-late": "samples came late (a stop or a busy machine); memory between them is assumed",
+    "suspended": "the machine was suspended during the run; the duration counts that time",
+    "tree-escaped": "a parent ignores SIGCHLD, so CPU time of its children may be missing",
+    "work-elsewhere": "the command hands its work to other machines or services, unseen from here",
+}
+
+
+def sentence(word: str) -> str:
+    """Return the sentence of a caveat; a word that is not ours speaks for itself."""
+    return SENTENCES.get(word, word)

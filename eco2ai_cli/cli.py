@@ -1,0 +1,98 @@
+"""The command `eco2ai`: its subcommands, loaded when they are called, and its exit statuses."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import traceback
+
+import click
+
+from eco2ai_cli import __version__
+from eco2ai_cli.errors import Eco2aiError
+
+_COMMANDS = {
+    "config": "show the effective configuration, or write a commented `eco2ai.toml`",
+    "cpus": "inspect the table of processors",
+    "regions": "inspect the emission coefficients",
+    "report": "sum ledgers up, by project and in total",
+    "run": "run a command and measure its whole process tree",
+}
+"""Each subcommand with its line in the help; its module and its object have its name."""
+
+
+class _LazyGroup(click.Group):
+    """Imports the module of a subcommand when that is called, so that the others cost nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"eco2ai_cli.commands.{name}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="eco2ai")
+def eco2ai() -> None:
+    """Measure what a command and all its processes cost: energy, CO2 and money.
+
+    \b
+    eco2ai run -- python train.py
+    eco2ai report
+    """
+
+
+def main() -> None:
+    """Run the command line; every error becomes one sentence and an exit status here."""
+    try:
+        status = eco2ai.main(prog_name="eco2ai", standalone_mode=False)
+    except click.ClickException as error:
+        _say(error.format_message(), _way_out(error))
+        status = error.exit_code
+    except Eco2aiError as error:
+        _say(str(error), error.hint)
+        status = error.exit_status
+    except (click.Abort, KeyboardInterrupt):
+        _die_of(signal.SIGINT)
+    except BrokenPipeError:
+        _die_of(signal.SIGPIPE)
+    except Exception:
+        traceback.print_exc()
+        _say("this is a fault of eco2ai", "please report it with the lines above")
+        status = 125
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _die_of(signal.SIGPIPE)
+    except (OSError, AttributeError):
+        pass
+    sys.exit(status)
+
+
+def _die_of(number: signal.Signals) -> None:
+    from eco2ai_cli.launch.ending import die_of
+
+    die_of(number)
+
+
+def _say(message: str, hint: str | None) -> None:
+    try:
+        click.echo(f"eco2ai: error: {message}", err=True)
+        if hint:
+            click.echo(f"hint: {hint}", err=True)
+    except OSError:
+        pass  # nobody listens; the exit status still speaks
+
+
+def _way_out(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows what it takes" if context else None

@@ -1,0 +1,38 @@
+"""The three clocks of a run, as one thing that can be handed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def _since_boot_s() -> float:
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
+
+
+class Moment(NamedTuple):
+    """One moment by three clocks, in seconds; see `Clock`."""
+
+    wall_s: float
+    elapsed_s: float
+    awake_s: float
+
+
+class Clock(NamedTuple):
+    """Seconds by three clocks.
+
+    `awake_s` never steps and stands still while the machine is suspended: energy is integrated by
+    it. `elapsed_s` never steps and counts suspend: durations are taken from it. `wall_s` is the
+    time of day (Unix), for stamps alone.
+    """
+
+    awake_s: Callable[[], float] = time.monotonic
+    elapsed_s: Callable[[], float] = _since_boot_s
+    wall_s: Callable[[], float] = time.time
+
+    def now(self) -> Moment:
+        """Read all three."""
+        return Moment(self.wall_s(), self.elapsed_s(), self.awake_s())

@@ -1,0 +1,146 @@
+"""`eco2ai run`: run a command, measure its process tree, append a row to the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eco2ai_cli import config
+from eco2ai_cli.errors import WrongUsage
+from eco2ai_cli.faults import Faults
+from eco2ai_cli.launch.ending import end_like
+from eco2ai_cli.session import Request, execute, prepare
+
+if TYPE_CHECKING:
+    from eco2ai_cli.run_record import Run
+
+_KEY_OF_OPTION = {
+    "project": "run.project",
+    "description": "run.description",
+    "output": "run.output",
+    "interval": "run.interval",
+    "tag": "run.tags",
+    "region": "region.code",
+    "intensity": "region.intensity",
+    "coefficients": "region.coefficients",
+    "pue": "facility.pue",
+    "price": "electricity.price",
+    "currency": "electricity.currency",
+    "cpu_tdp": "hardware.cpu_tdp",
+    "meters": "hardware.meters",
+}
+"""The configuration key that an option sets. Values are checked there, whatever their origin."""
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("-p", "--project", metavar="NAME", help="The project that this run belongs to.")
+@click.option("-d", "--description", metavar="TEXT", help="What is special about this run.")
+@click.option("-o", "--output", metavar="FILE", help="The ledger.  [default: emission.csv]")
+@click.option("-i", "--interval", metavar="SECONDS", help="Time between samples.  [default: 1]")
+@click.option("-r", "--region", metavar="QUERY", help="Where the electricity is used: FR, US-CA …")
+@click.option("--intensity", metavar="KG_PER_MWH", help="Carbon intensity, over the region's.")
+@click.option(
+    "--coefficients", metavar="SET", help="`current`, `paper-2022` or a file.  [default: current]"
+)
+@click.option("--pue", metavar="N", help="Power usage effectiveness, at least 1.  [default: 1]")
+@click.option("--price", metavar="PER_KWH", help="Price of a kWh.")
+@click.option("--currency", metavar="CODE", help="Currency of the price: EUR, USD …")
+@click.option("--cpu-tdp", metavar="WATTS", help="TDP of one processor, over the table's.")
+@click.option("--meters", metavar="LIST", help="Sources to use, e.g. `tdp,ram`.")
+@click.option("--tag", metavar="KEY=VALUE", multiple=True, help="A label; may be repeated.")
+@click.option(
+    "--wait",
+    type=click.Choice(["child", "tree"]),
+    default="child",
+    help="Return with CMD, or when its last descendant has ended.  [default: child]",
+)
+@click.option(
+    "--on-death",
+    type=click.Choice(["kill", "keep"]),
+    default="kill",
+    help="What happens to CMD when this process is killed with SIGKILL.  [default: kill]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No summary at the end.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the run as one JSON object.")
+@click.option("--trace", "trace_file", metavar="FILE", help="Write each sample as a JSON line.")
+@click.argument("command", metavar="[--] CMD [ARG]...", nargs=-1, type=click.UNPROCESSED)
+def run(
+    command: tuple[str, ...],
+    wait: str,
+    on_death: str,
+    quiet: bool,
+    json_file: str | None,
+    trace_file: str | None,
+    **options: Any,
+) -> None:
+    """Run CMD as a child, measure its process tree, append a row to the ledger.
+
+    CMD's arguments, streams, signals and exit status are its own. Options end at `--` or at the
+    first word that is not an option. Exit status: CMD's own; 127 CMD not found, 126 not
+    executable, 125 a failure of eco2ai before CMD started, 2 wrong usage.
+    """
+    if not command:
+        raise WrongUsage("there is no command to run", hint="`eco2ai run -- CMD [ARG]...`")
+    plan = prepare(
+        Request(
+            argv=tuple(os.fsencode(word) for word in command),
+            config=config.load(_given(options)),
+            wait_for_tree=wait == "tree",
+            keep_on_death=on_death == "keep",
+            json_file=json_file,
+            trace_file=trace_file,
+        )
+    )
+    faults = Faults()
+    record = execute(plan, faults, once_started=_load_what_the_end_needs)
+    from eco2ai_cli.saving import report_problems, save
+
+    try:
+        saved_to, problems = save(record, json_file)
+        faults.show()
+        report_problems(problems)
+        if not quiet:
+            _print_summary(record, saved_to)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        end_like(record.status)
+
+
+def _load_what_the_end_needs() -> None:
+    """Import the rest while the command runs: three weeks later it may have been upgraded away."""
+    import eco2ai_cli.ledger.chain
+    import eco2ai_cli.saving
+    import eco2ai_cli.summary  # noqa: F401
+
+
+def _print_summary(record: Run, saved_to: str | None) -> None:
+    """Print the summary on standard error, as wide as its terminal; plain text elsewhere."""
+    from eco2ai_cli.summary import summary
+
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    width = min(_columns(), 100) if terminal else 100
+    headline, *lines = summary(record, saved_to, width)
+    if terminal and not os.environ.get("NO_COLOR"):
+        headline = click.style(headline, bold=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        click.echo("\n".join((headline, *lines)), err=True)
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80
+
+
+def _given(options: dict[str, Any]) -> dict[str, object]:
+    """Return the options that were given, by configuration key."""
+    return {
+        _KEY_OF_OPTION[name]: value for name, value in options.items() if value not in (None, ())
+    }

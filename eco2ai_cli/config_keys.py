@@ -1,0 +1,224 @@
+"""The keys of the configuration, declared once: a field of `Config` is a key.
+
+The loader, `eco2ai config` and the template read these declarations and know no key by name: a
+key that is added here is read, checked, shown and documented.
+"""
+
+# The declarations are read at run time, so annotations stay objects (no `annotations` future).
+# Named tuples, because a data class costs every start of `eco2ai run` 0.5 to 1 ms.
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, NamedTuple
+
+from eco2ai_cli.config_kinds import Kind, choice, currency_code, number, pairs, text, words
+
+METERS = ("tdp", "ram", "nvml")
+"""The words that `hardware.meters` may hold."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Key(NamedTuple):
+    """One key, `name` being `section.key`.
+
+    `about` says what it means, in the template and as the hint of an error. `option` is the
+    option that sets it, if there is one. A key whose default is None says in `unset` what holds
+    then, and has an `example` for the template.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    option: str | None = None
+    unit: str = ""
+    unset: str = ""
+    example: object = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "ECO2AI_" + self.name.replace(".", "_").upper()
+
+
+class Config(NamedTuple):
+    """The effective configuration: one attribute a key, its unit in its name.
+
+    None: set nowhere, and what holds then is not the configuration's to say. The upper bounds
+    are far above what is known to exist; they catch a slip of a unit or of the decimal point.
+    """
+
+    project: Annotated[
+        str,
+        Key(
+            "run.project",
+            text(empty=True),
+            "the name under which reports add runs up",
+            option="--project",
+        ),
+    ] = ""
+    description: Annotated[
+        str,
+        Key(
+            "run.description",
+            text(empty=True),
+            "what is special about this run",
+            option="--description",
+        ),
+    ] = ""
+    output: Annotated[
+        str,
+        Key(
+            "run.output",
+            text("the path of a file"),
+            "the ledger; a relative path starts at the folder in which the run is started",
+            option="--output",
+        ),
+    ] = "emission.csv"
+    interval_s: Annotated[
+        float,
+        Key(
+            "run.interval",
+            number(0.05, 3600, "s"),
+            "the time from one sample to the next",
+            option="--interval",
+            unit="s",
+        ),
+    ] = 1.0
+    tags: Annotated[
+        Mapping[str, str],
+        Key(
+            "run.tags",
+            pairs(),
+            'labels for the ledger: { team = "nlp" } here, team=nlp,seed=3 in a variable; '
+            "those of a stronger place replace these",
+            option="--tag",
+        ),
+    ] = _NOTHING
+    region: Annotated[
+        str | None,
+        Key(
+            "region.code",
+            text("the code or the name of a region"),
+            "where the electricity is used: a country, a part of one, or the region of a cloud, "
+            "such as aws:eu-west-3",
+            option="--region",
+            unset="what this machine knows without the network, else the world's average",
+            example="FR",
+        ),
+    ] = None
+    intensity_kg_per_mwh: Annotated[
+        float | None,
+        Key(
+            "region.intensity",
+            number(0, 100_000, "kg/MWh"),
+            "the carbon intensity of the electricity, instead of the region's",
+            option="--intensity",
+            unit="kg/MWh",
+            unset="that of the region",
+            example=56.0,
+        ),
+    ] = None
+    coefficients: Annotated[
+        str,
+        Key(
+            "region.coefficients",
+            text("`current`, `paper-2022` or the path of a file"),
+            "the table of carbon intensities: current, paper-2022 or a file of your own",
+            option="--coefficients",
+        ),
+    ] = "current"
+    locate: Annotated[
+        str,
+        Key(
+            "region.locate",
+            choice("offline", "off"),
+            "how to find a region when none is given: offline, by what this machine knows, or off",
+        ),
+    ] = "offline"
+    pue: Annotated[
+        float | None,
+        Key(
+            "facility.pue",
+            number(1, 10),
+            "power usage effectiveness: the energy of the whole data centre over that of its "
+            "computers",
+            option="--pue",
+            unset="1, or what is known of the region of a cloud",
+            example=1.0,
+        ),
+    ] = None
+    price_per_kwh: Annotated[
+        float | None,
+        Key(
+            "electricity.price",
+            number(0, 1_000_000, "per kWh"),
+            "the price of electricity",
+            option="--price",
+            unit="per kWh",
+            unset="no cost is computed",
+            example=0.25,
+        ),
+    ] = None
+    currency: Annotated[
+        str | None,
+        Key(
+            "electricity.currency",
+            currency_code(),
+            "the currency of the price, by its ISO 4217 code",
+            option="--currency",
+            unset="costs name no currency",
+            example="EUR",
+        ),
+    ] = None
+    cpu_tdp_w: Annotated[
+        float | None,
+        Key(
+            "hardware.cpu_tdp",
+            number(0.1, 10_000, "W"),
+            "the thermal design power of one processor (one socket)",
+            option="--cpu-tdp",
+            unit="W",
+            unset="looked up by the name of the processor",
+            example=65.0,
+        ),
+    ] = None
+    meters: Annotated[
+        tuple[str, ...] | None,
+        Key(
+            "hardware.meters",
+            words(*METERS),
+            "the only sources of energy readings to use",
+            option="--meters",
+            unset="the best that this machine has",
+            example=METERS,
+        ),
+    ] = None
+    # Budennyy et al., eco2AI, Doklady Mathematics 2022, arXiv:2208.00406.
+    ram_w_per_gb: Annotated[
+        float,
+        Key(
+            "hardware.ram_w_per_gb",
+            number(0, 100, "W/GB"),
+            "the power of memory in use, per 2^30 bytes",
+            unit="W/GB",
+        ),
+    ] = 0.375
+    # How to say where a value came from; none: the default. Called rarely, for a line in a file
+    # must be searched.
+    origins: Mapping[str, Callable[[], str]] = MappingProxyType({})
+
+    def origin(self, name: str) -> str:
+        """Return in words where the value of the key `name` (`section.key`) comes from."""
+        find = self.origins.get(name)
+        return find() if find else "default"
+
+
+KEYS: Mapping[str, Key] = {
+    annotation.__metadata__[0].name: annotation.__metadata__[0]
+    for annotation in Config.__annotations__.values()
+    if hasattr(annotation, "__metadata__")
+}
+"""All keys by name, section by section, in the order of the template."""
+
+ATTRIBUTES: Mapping[str, str] = dict(zip(KEYS, Config._fields, strict=False))
+"""The attribute of `Config` that holds a key, by the name of the key; `origins`, last, is none."""

@@ -1,0 +1,130 @@
+"""Say what a second of one hardware thread costs on a machine, and why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from eco2ai_cli.cpu_models import Match, lookup, models, suggest
+from eco2ai_cli.machine import Machine
+
+__all__ = ["Match", "Processor", "charge", "lookup", "models", "recognise", "suggest"]
+
+_WHOSE_TDP = {
+    "vendor": "by its vendor",
+    "catalogue": "by published catalogues",
+    "derived": "by an estimate, for no vendor's figure is published",
+}
+
+
+class Processor(NamedTuple):
+    """A machine's processor as it is charged.
+
+    `tdp_w` is that of one socket: of the model, of the typical part that stands for it, or None.
+    `reasoning`: how `w_per_thread` came about, a few clauses in words.
+    """
+
+    name: str
+    sockets: int
+    tdp_w: float | None
+    w_per_thread: float
+    matched_by: str
+    quality: str
+    caveats: frozenset[str]
+    reasoning: tuple[str, ...]
+
+
+def charge(machine: Machine, tdp_w: float | None = None) -> Processor:
+    """Return what `machine` is charged for a hardware thread; `tdp_w` is the user's, per socket.
+
+    Watts per thread are the TDP over the hardware threads of the physical socket. A machine of
+    metal shows them, and SMT switched off stays right; a guest shows what it was given, so that
+    the table is asked, and the guest pays for its slice.
+    """
+    match = recognise(machine)
+    threads, counted = _threads_of_socket(machine, match)
+    charged = Processor(
+        name=machine.brand or f"unknown, like {match.stands_for}",
+        sockets=1 if machine.virtual else machine.sockets,
+        tdp_w=match.tdp_w,
+        w_per_thread=match.w_per_thread,
+        matched_by=match.matched_by,
+        quality=match.quality,
+        caveats=_doubts(match, threads),
+        reasoning=(_told(machine, match),),
+    )
+    if tdp_w is not None:
+        threads = threads or machine.threads_per_socket
+        return charged._replace(
+            tdp_w=tdp_w,
+            w_per_thread=tdp_w / threads,
+            matched_by="user",
+            quality="vendor",
+            caveats=frozenset(),
+            reasoning=("the TDP of a socket is given", counted, _division(tdp_w, threads)),
+        )
+    if match.model is None or match.tdp_w is None:
+        return charged
+    if threads is None:
+        usual = f"how many threads it has is not known: {match.w_per_thread:g} W each, as is usual"
+        return charged._replace(reasoning=(*charged.reasoning, usual))
+    return charged._replace(
+        w_per_thread=match.tdp_w / threads,
+        reasoning=(*charged.reasoning, counted, _division(match.tdp_w, threads)),
+    )
+
+
+def recognise(machine: Machine) -> Match:
+    """Look the machine's processor up by all that it shows of it."""
+    return lookup(
+        machine.brand or "",
+        vendor=machine.vendor,
+        family=machine.family,
+        model=machine.model,
+        stepping=machine.stepping,
+        implementer=machine.implementer,
+        part=machine.part,
+        form=machine.form or ("server" if machine.virtual else None),
+        platform=machine.hypervisor,
+    )
+
+
+def _threads_of_socket(machine: Machine, match: Match) -> tuple[int | None, str]:
+    """Return the hardware threads of the physical socket, and in words whence."""
+    shown = machine.threads_per_socket
+    if machine.virtual:
+        where = f"a guest of {machine.hypervisor}" if machine.hypervisor else "a guest"
+        socket = f"the physical socket has {match.threads} threads, whatever is shown here"
+        if match.threads is None:
+            socket = f"the threads of the physical socket are not known, {shown} are shown"
+        return match.threads, f"{where}: {socket}"
+    if match.model is not None and match.cores is not None and shown < match.cores:
+        # Fewer threads than cores are a slice that somebody cut without a hypervisor's mark.
+        return match.threads, f"{shown} of the socket's {match.threads} threads are shown here"
+    smt = {True: ", SMT on", False: ", SMT off", None: ""}[machine.smt]
+    return shown, f"the kernel shows {machine.sockets} x {shown} threads{smt}"
+
+
+def _told(machine: Machine, match: Match) -> str:
+    """Say what the processor is, and by which rule."""
+    what = f"`{machine.brand}`" if machine.brand else "a processor without a name"
+    if match.model is not None:
+        tdp = f"{match.tdp_w:g} W {_WHOSE_TDP[match.quality]}"
+        return f"{what} is {match.vendor} {match.model}: {tdp}"
+    if match.stands_for is not None:
+        rule = "hypervisor's name" if match.matched_by == "hypervisor" else "identity"
+        part = f"{match.tdp_w:g} W / {match.threads} threads = {match.w_per_thread:.3g} W a thread"
+        return f"{what} names no model; by its {rule} it is charged like {match.stands_for}: {part}"
+    kind = machine.form or ("server" if machine.virtual else "machine of unknown kind")
+    return f"{what} is not known: {match.w_per_thread:g} W a thread, as is usual for a {kind}"
+
+
+def _division(tdp_w: float, threads: int) -> str:
+    return f"{tdp_w:g} W / {threads} threads = {tdp_w / threads:.3g} W a thread"
+
+
+def _doubts(match: Match, threads: int | None) -> frozenset[str]:
+    """Return the caveat words of a look-up: nothing known, something estimated, or none."""
+    if match.quality == "fallback":
+        return frozenset({"cpu-unknown"})
+    estimated = match.quality == "derived" or threads is None
+    return frozenset({"cpu-estimated"} if estimated else ())

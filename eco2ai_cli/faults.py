@@ -1,0 +1,30 @@
+"""Keep what goes wrong in us while the command runs: it may cost accuracy, never the command."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Faults:
+    """Collects the exceptions of guarded actions; the first is the one worth showing."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+
+    def guard(self, action: Callable[[], T], otherwise: T) -> T:
+        """Return what `action` returns, or `otherwise` when it raises."""
+        try:
+            return action()
+        except Exception as error:
+            self.first = self.first or error
+            return otherwise
+
+    def show(self) -> None:
+        """Print the traceback of the first fault on standard error, if there is one."""
+        if self.first is not None:
+            traceback.print_exception(self.first, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Start the command, pass on what happens to us, end as it ended."""

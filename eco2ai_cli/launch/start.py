@@ -1,0 +1,79 @@
+"""Start the command under a process tree's eyes, with a sentinel beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from eco2ai_cli.clock import Clock, Moment
+from eco2ai_cli.launch import descriptors, libc
+from eco2ai_cli.launch.sentinel import Sentinel
+from eco2ai_cli.launch.spawn import Inherited, release, spawn
+
+
+class Accountant(Protocol):
+    """What a start needs of a process tree."""
+
+    def attach(self, pid: int) -> None:
+        """Take `pid`, which waits to exec, as the root."""
+        ...
+
+    def ignore(self, pid: int) -> None:
+        """Leave out `pid`, a child of ours that is not of the tree."""
+        ...
+
+    def started(self, before_exec_s: float) -> None:
+        """Note that the root has exec'd, and the CPU seconds it used as ours until then."""
+        ...
+
+
+class Started(NamedTuple):
+    """A command that runs, since the moment `began`."""
+
+    pid: int
+    began: Moment
+    sentinel: Sentinel
+
+
+def start(
+    argv: Sequence[bytes],
+    environ: Mapping[bytes, bytes],
+    tree: Accountant,
+    *,
+    die_with_us: bool,
+    clock: Clock,
+) -> Started:
+    """Start `argv`; from here on every signal to us is blocked and waits to be taken.
+
+    Raises CommandNotFound or CommandNotExecutable, and OSError where no process can be made.
+    """
+    descriptors.fill_standard_gaps()
+    inherited = Inherited.take()
+    libc.become_subreaper()
+    child = spawn(argv, environ, inherited, die_with_us=die_with_us)
+    tree.attach(child.pid)
+    sentinel = Sentinel()
+    tree.ignore(sentinel.pid)
+    began = clock.now()
+    try:
+        tree.started(release(child))
+    except BaseException:
+        sentinel.dismiss()
+        raise
+    return Started(child.pid, began, sentinel)
+
+
+def child_environment(run_id: str) -> dict[bytes, bytes]:
+    """Return our environment as we were given it, with the run's id for whoever runs inside it."""
+    environ = dict(os.environb)
+    # In the C locale Python sets LC_CTYPE for itself before any of our code runs (PEP 538); the
+    # kernel still shows what we were started with.
+    if environ.get(b"LC_CTYPE") in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
+        with open("/proc/self/environ", "rb") as file:
+            given = dict(item.split(b"=", 1) for item in file.read().split(b"\0") if b"=" in item)
+        del environ[b"LC_CTYPE"]
+        if b"LC_CTYPE" in given:
+            environ[b"LC_CTYPE"] = given[b"LC_CTYPE"]
+    environ[b"ECO2AI_RUN_ID"] = run_id.encode()
+    return environ

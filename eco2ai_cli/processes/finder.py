@@ -1,0 +1,104 @@
+"""Find the processes that were born into a tree since the last look.
+
+Two ways, each cheap where the other is dear. The `children` files cost by the threads of the tree,
+a scan of `/proc` by the processes of the machine. Both name every newborn with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+
+from eco2ai_cli.processes.procfs import parse_stat, read_file
+
+
+class Finder:
+    """Yields the newborn members of the tree below the process `root`.
+
+    `proc`: where procfs is mounted. `use_children`: False goes without the `children` files, as
+    on a kernel built without CONFIG_PROC_CHILDREN. `ignored`: children of `root` that are not of
+    the tree.
+    """
+
+    def __init__(self, root: int, proc: str = "/proc", use_children: bool = True) -> None:
+        self._root = root
+        self._proc = proc
+        self._children_work = use_children and os.path.exists(f"{proc}/{root}/task/{root}/children")
+        self._outsiders: dict[str, int] = {}
+        self._scanned_last = False
+        self.ignored: set[int] = set()
+
+    def newborns(
+        self, members: Collection[int], possible_parents: dict[int, int]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield (pid, parent's pid) of members that `members` lacks, parents before children.
+
+        `possible_parents`: pid -> number of threads of those who may have children that are not
+        known yet.
+        """
+        if self._children_work and self._walk_is_cheaper(sum(possible_parents.values())):
+            self._scanned_last = False
+            yield from self._walk(members, possible_parents)
+        else:
+            if not self._scanned_last:
+                self._outsiders.clear()  # what was learnt before a pause may have been recycled
+            self._scanned_last = True
+            yield from self._scan(members)
+
+    def _walk_is_cheaper(self, threads: int) -> bool:
+        # Measured: 20 us a thread against 5 us a process that is scanned past.
+        return threads < 8 or threads < os.stat(self._proc).st_nlink / 4
+
+    def _walk(
+        self, members: Collection[int], possible_parents: dict[int, int]
+    ) -> Iterator[tuple[int, int]]:
+        queue = [(self._root, 2), *possible_parents.items()]
+        for pid, threads in queue:
+            for child in self._children(pid, threads):
+                if child not in members and child not in self.ignored:
+                    queue.append((child, 2))
+                    yield child, pid
+
+    def _children(self, pid: int, threads: int) -> list[int]:
+        """Return the children of `pid`; each belongs to the thread that forked it."""
+        tasks = f"{self._proc}/{pid}/task"
+        found: list[int] = []
+        try:
+            names: Iterable[str] = (str(pid),) if threads == 1 else os.listdir(tasks)
+        except OSError:
+            return found
+        for name in names:
+            try:
+                found += map(int, read_file(f"{tasks}/{name}/children").split())
+            except OSError:
+                continue  # no children (an empty file), or the thread has ended
+        return found
+
+    def _scan(self, members: Collection[int]) -> Iterator[tuple[int, int]]:
+        parents: dict[int, int] = {}
+        outsiders: dict[str, int] = {}
+        with os.scandir(self._proc) as entries:
+            for entry in entries:
+                name = entry.name
+                if not name.isdigit():
+                    continue
+                inode = entry.inode()
+                # A recycled pid has a new inode, so an outsider is read once in its life.
+                if self._outsiders.get(name) == inode:
+                    outsiders[name] = inode
+                    continue
+                pid = int(name)
+                if pid in members or pid in self.ignored or pid == self._root:
+                    continue
+                try:
+                    parents[pid] = parse_stat(read_file(f"{self._proc}/{name}/stat")).ppid
+                except OSError:
+                    continue
+                outsiders[name] = inode
+        inside = {self._root, *members}
+        while born := [pid for pid, ppid in parents.items() if ppid in inside]:
+            for pid in born:
+                inside.add(pid)
+                outsiders.pop(str(pid), None)
+                yield pid, parents.pop(pid)
+        self._outsiders = outsiders

@@ -1,0 +1,89 @@
+"""Read all meters at once, keep the beat, remember what the row will need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from eco2ai_cli.clock import Clock
+from eco2ai_cli.faults import Faults
+from eco2ai_cli.meters import Meter
+from eco2ai_cli.model import ORIGIN, Sample, Usage
+
+_DUTY = 0.005  # of one core, at the most, in the long run
+_START_DUTY = 0.05  # while the beats quicken at the start
+_FIRST_STEP_S = 0.05
+_STEP_OF_ESCAPES_S = 0.25
+
+
+class UsageSource(Protocol):
+    """Anything that can tell what a process tree has used so far."""
+
+    def usage(self, now_s: float) -> Usage:
+        """Look at the tree once."""
+        ...
+
+
+class Recorder:
+    """Takes samples of one process tree, and hands each to the observers.
+
+    The beats come at 0.05, 0.1, 0.2 … s and then every `interval_s`, or less often where looking
+    would cost more than 0.5 % of one core. What a counter shows does not depend on them.
+    `observers` are handed each sample; a fault of one is kept, and the others still get theirs.
+    """
+
+    def __init__(
+        self, tree: UsageSource, interval_s: float, *, clock: Clock, faults: Faults
+    ) -> None:
+        self._tree = tree
+        self._interval_s = interval_s
+        self._clock = clock
+        self._faults = faults
+        self._began_s = clock.awake_s()
+        self._step_s = min(_FIRST_STEP_S, interval_s)
+        self._due_s = self._began_s
+        self.meters: tuple[Meter, ...] = ()
+        self.observers: list[Callable[[Sample], None]] = []
+        self.last = ORIGIN
+        self.samples = 0
+        self.memory_peak_bytes: int | None = None
+        self.processes_peak = 0
+        self.late = False
+
+    def beat(self) -> float:
+        """Take a sample, and return when the next is due on the monotonic clock; never raises."""
+        now_s = self._clock.awake_s()
+        if now_s - self._due_s > max(2.0, 2 * self._step_s):
+            self.late = True
+        before_s = time.thread_time()
+        self.sample()
+        cost_s = time.thread_time() - before_s
+        # Where the kernel forgets processes, only what was seen of them counts: look more often.
+        escapes = "tree-escaped" in self.last.usage.caveats
+        longest_s = min(self._interval_s, _STEP_OF_ESCAPES_S) if escapes else self._interval_s
+        starting = self._step_s < longest_s
+        step_s = max(min(self._step_s, longest_s), cost_s / (_START_DUTY if starting else _DUTY))
+        self._step_s = min(2 * self._step_s, longest_s)
+        self._due_s = max(now_s, self._due_s) + step_s
+        return self._due_s
+
+    def sample(self) -> None:
+        """Read every meter once and tell the observers; never raises."""
+        sample = self._faults.guard(self._read, None)
+        if sample is None:
+            return
+        self.last = sample
+        self.samples += 1
+        self.processes_peak = max(self.processes_peak, sample.usage.processes)
+        if sample.usage.memory_bytes is not None:
+            self.memory_peak_bytes = max(self.memory_peak_bytes or 0, sample.usage.memory_bytes)
+        for observe in self.observers:
+            self._faults.guard(partial(observe, sample), None)
+
+    def _read(self) -> Sample:
+        now_s = self._clock.awake_s()
+        usage = self._tree.usage(now_s)
+        readings = tuple(r for meter in self.meters for r in meter.sample(usage, now_s))
+        return Sample(now_s - self._began_s, usage, readings)

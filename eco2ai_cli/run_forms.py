@@ -1,0 +1,144 @@
+"""The forms in which a run is kept: the object of `--json`, the row of the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from eco2ai_cli.run_record import Run
+from eco2ai_cli.units import BYTES_PER_GB, kwh
+
+_COLUMN_OF_KEY = {
+    "id": "id",
+    "project": "project_name",
+    "description": "experiment_description",
+    "start_time": "start_time",
+    "duration_s": "duration(s)",
+    "energy_kwh": "power_consumption(kWh)",
+    "emissions_kg": "CO2_emissions(kg)",
+    "region": "region/country",
+    "cost": "cost",
+    "parent_id": "parent_id",
+    "command": "command",
+    "exit_status": "exit_status",
+    "stop_reason": "stop_reason",
+    "end_time": "end_time",
+    "host": "host",
+    "user": "user",
+    "job": "job",
+    "rank": "rank",
+    "cpu_time_s": "cpu_time(s)",
+    "cpu_energy_kwh": "cpu_energy(kWh)",
+    "gpu_energy_kwh": "gpu_energy(kWh)",
+    "ram_energy_kwh": "ram_energy(kWh)",
+    "cpu_method": "cpu_method",
+    "gpu_method": "gpu_method",
+    "ram_method": "ram_method",
+    "cpu_tdp_w": "cpu_tdp(W)",
+    "memory_mean_gb": "memory_mean(GB)",
+    "memory_peak_gb": "memory_peak(GB)",
+    "processes": "processes",
+    "pue": "pue",
+    "carbon_intensity_kg_per_mwh": "carbon_intensity(kg/MWh)",
+    "intensity_year": "intensity_year",
+    "intensity_source": "intensity_source",
+    "region_source": "region_source",
+    "price_per_kwh": "price_per_kwh",
+    "currency": "currency",
+    "samples": "samples",
+    "overhead_s": "overhead(s)",
+    "version": "version",
+}
+"""The columns whose cells are what `--json` says under another name."""
+
+
+def stamp(seconds: float) -> str:
+    """Write a Unix time as `YYYY-MM-DD HH:MM:SS+00:00`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S+00:00", time.gmtime(seconds))
+
+
+def json_object(run: Run) -> dict[str, Any]:
+    """Return the run as the object of `--json`; the unit of each figure is in its key."""
+    energy, footprint, region = run.energy, run.footprint, run.place.region
+    return {
+        "id": run.id,
+        "parent_id": run.parent_id,
+        "project": run.config.project,
+        "description": run.config.description,
+        "command": run.command,
+        "exit_status": run.exit_status,
+        "stop_reason": run.stop_reason,
+        "start_time": stamp(run.began.wall_s),
+        "end_time": stamp(run.ended.wall_s),
+        "duration_s": run.duration_s,
+        "host": run.origin.host,
+        "user": run.origin.user,
+        "job": run.origin.job,
+        "rank": run.origin.rank,
+        "tags": dict(run.config.tags),
+        "cpu_time_s": run.sample.usage.cpu_s,
+        "cpu_energy_kwh": _in_kwh(energy.cpu_j),
+        "gpu_energy_kwh": _in_kwh(energy.gpu_j),
+        "ram_energy_kwh": _in_kwh(energy.ram_j),
+        "energy_kwh": kwh(footprint.energy_j),
+        "emissions_kg": footprint.emissions_kg,
+        "cost": footprint.cost,
+        "price_per_kwh": run.config.price_per_kwh,
+        "currency": run.config.currency,
+        "pue": run.place.pue,
+        "region": region.iso_code,
+        "region_source": run.place.source,
+        "carbon_intensity_kg_per_mwh": region.kg_per_mwh,
+        "intensity_year": region.year,
+        "intensity_source": region.source,
+        "cpu_name": run.processor.name,
+        "cpu_tdp_w": run.processor.tdp_w,
+        "cpu_w_per_thread": run.processor.w_per_thread,
+        "cpu_method": run.method("cpu"),
+        "gpu_name": run.gpu_name or None,
+        "gpu_method": run.method("gpu"),
+        "ram_method": run.method("ram"),
+        "memory_mean_gb": _in_gb(run.memory_mean_bytes),
+        "memory_peak_gb": _in_gb(run.memory_peak_bytes),
+        "processes": run.processes,
+        "samples": run.samples,
+        "overhead_s": run.overhead_s,
+        "caveats": list(run.caveats),
+        "version": run.version,
+    }
+
+
+def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
+    """Return the run's row but for the hash, by column; None is an empty cell."""
+    values = json_object(run)
+    cells = {column: values[key] for key, column in _COLUMN_OF_KEY.items()}
+    processor, tags = run.processor, run.config.tags
+    tdp = "" if processor.tdp_w is None else f", TDP:{processor.tdp_w:g}"
+    return {
+        **cells,
+        "epoch": "N/A",
+        "CPU_name": f"{processor.name}/{processor.sockets} device(s){tdp}",
+        "GPU_name": run.gpu_name,
+        "OS": run.origin.operating_system,
+        "tags": json.dumps(dict(tags), ensure_ascii=False) if tags else None,
+        "caveats": ";".join(run.caveats),
+    }
+
+
+def write_json(path: str, run: Run) -> None:
+    """Write the run to `path` as one JSON object; raises OSError."""
+    text = json.dumps(json_object(run), indent=2, allow_nan=False)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _in_kwh(joules: float | None) -> float | None:
+    return None if joules is None else kwh(joules)
+
+
+def _in_gb(count: float | None) -> float | None:
+    return None if count is None else count / BYTES_PER_GB

@@ -1,0 +1,105 @@
+"""Prepare a run and start it: everything that can fail does so here, by an exception.
+
+What is not needed before the command has started is imported after it: see `accounting`.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from eco2ai_cli import cpus, ledger, machine, place
+from eco2ai_cli.clock import Clock
+from eco2ai_cli.config import Config
+from eco2ai_cli.cpus import Processor
+from eco2ai_cli.errors import WrongUsage
+from eco2ai_cli.faults import Faults
+from eco2ai_cli.launch.start import child_environment, start
+from eco2ai_cli.meters import nvml_library
+from eco2ai_cli.place import Place
+from eco2ai_cli.processes.linux import LinuxTree
+
+if TYPE_CHECKING:
+    from eco2ai_cli.run_record import Run
+
+
+class Request(NamedTuple):
+    """What to run and how; `argv` in bytes, as the system takes it."""
+
+    argv: tuple[bytes, ...]
+    config: Config
+    wait_for_tree: bool = False
+    keep_on_death: bool = False
+    json_file: str | None = None
+    trace_file: str | None = None
+
+
+class Plan(NamedTuple):
+    """A request that was checked, with all that was looked up for it before the spawn."""
+
+    request: Request
+    place: Place
+    processor: Processor
+    run_id: str
+    environ: Mapping[str, str]
+
+
+def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
+    """Check the request and look everything up; starts nothing and writes nothing.
+
+    Raises Eco2aiError for whatever stands against the run.
+    """
+    config = request.config
+    ledger.check(config.output)
+    for path in (request.json_file, request.trace_file):
+        if path is not None:
+            _check_writable(path)
+    if config.meters is not None and "nvml" in config.meters:
+        nvml_library.check()
+    return Plan(
+        request=request,
+        place=place.settle(config, environ),
+        processor=cpus.charge(machine.this_machine(), config.cpu_tdp_w),
+        run_id=str(uuid.uuid4()),
+        environ=environ,
+    )
+
+
+def execute(
+    plan: Plan,
+    faults: Faults,
+    *,
+    once_started: Callable[[], None] = lambda: None,
+    tree: LinuxTree | None = None,
+    clock: Clock | None = None,
+) -> Run:
+    """Run the command and return the record of the run; nothing is saved but the trace.
+
+    `once_started` is called when the command runs. What goes wrong in us from then on is left in
+    `faults`. Raises CommandNotFound or CommandNotExecutable where there is nothing to start.
+    """
+    tree = LinuxTree() if tree is None else tree
+    clock = Clock() if clock is None else clock
+    started = start(
+        plan.request.argv,
+        child_environment(plan.run_id),
+        tree,
+        die_with_us=not plan.request.keep_on_death,
+        clock=clock,
+    )
+    from eco2ai_cli.accounting import account
+
+    return account(plan, started, tree, clock, faults, once_started)
+
+
+def _check_writable(path: str) -> None:
+    """Raise WrongUsage where `path` cannot become a file of ours; creates nothing."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise WrongUsage(f"`{path}` is a folder", hint="name a file")
+    if not os.path.isdir(folder):
+        raise WrongUsage(f"there is no folder `{folder}` for `{path}`", hint="make it first")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise WrongUsage(f"`{path}` cannot be written", hint="name a file that you may write")

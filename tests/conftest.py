@@ -1,0 +1,34 @@
+"""What all tests share: a clean place and a clean environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger that does not exist yet."""
+    return tmp_path / "emission.csv"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the user's configuration or of an outer run reaches a test, nor the other way."""
+    for name in [name for name in os.environ if name.startswith("ECO2AI_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    for name, folder in (
+        ("HOME", home),
+        ("XDG_CONFIG_HOME", home / "config"),
+        ("XDG_STATE_HOME", home / "state"),
+        ("XDG_CACHE_HOME", home / "cache"),
+    ):
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
