@@ -5,9 +5,10 @@ Nothing in here may cost the command anything: what is raised is kept, and the r
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from eco2ai_cli import __version__
@@ -28,39 +29,47 @@ _SENDS_WORK_AWAY = frozenset(
     b"at batch bsub docker flux kubectl nerdctl podman qsub sbatch srun ssh systemctl "
     b"systemd-run".split()
 )
+_NEEDED_AT_THE_END = (
+    "shlex",
+    "eco2ai_cli.run_forms",
+    "eco2ai_cli.saving",
+    "eco2ai_cli.summary",
+    "hashlib",
+    "eco2ai_cli.ledger.chain",
+)
 _JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_ID")
 _RANK_VARIABLES = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "RANK")
 
 
-def account(
-    plan: Plan,
-    started: Started,
-    tree: LinuxTree,
-    clock: Clock,
-    faults: Faults,
-    once_started: Callable[[], None],
-) -> Run:
+def account(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: Faults) -> Run:
     """Watch the command to its end, passing signals on, and return the record of the run."""
-    request = plan.request
     faults.guard(descriptors.let_go, None)
-    recorder = Recorder(tree, request.config.interval_s, clock=clock, faults=faults)
+    recorder = Recorder(tree, plan.request.config.interval_s, clock=clock, faults=faults)
     recorder.sample()
+    waiter = Waiter(started.pid, tree, started.sentinel, beat=recorder.beat, clock=clock)
     faults.guard(partial(_equip, recorder, plan), None)
-    faults.guard(once_started, None)
+    faults.guard(partial(_load_what_the_end_needs, waiter), None)
 
-    waiter = Waiter(started.pid, tree, started.sentinel, recorder.beat)
     status = faults.guard(waiter.wait, None)
     if status is None:
         status = waiter.wait_plainly()
+    faults.guard(partial(waiter.settle, whole_tree=plan.request.wait_for_tree), None)
     ended = clock.now()
-    faults.guard(partial(waiter.settle, whole_tree=request.wait_for_tree), None)
-    if request.wait_for_tree:
-        ended = clock.now()
+    if waiter.ended is not None and not plan.request.wait_for_tree:
+        ended = waiter.ended
     recorder.sample()
     for meter in recorder.meters:
         meter.close()
     faults.guard(tree.close, None)
     return _record(plan, recorder, status, started.began, ended, faults)
+
+
+def _load_what_the_end_needs(waiter: Waiter) -> None:
+    """Import the rest while the command runs: three weeks later it may have been upgraded away."""
+    for module in _NEEDED_AT_THE_END:
+        if waiter.has_ended():
+            return
+        importlib.import_module(module)
 
 
 def _equip(recorder: Recorder, plan: Plan) -> None:

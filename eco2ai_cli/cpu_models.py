@@ -1,23 +1,21 @@
 """Find a processor's thermal design power by its name, and say by which rule it was found.
 
 A name is spelled as the tables' keys are and is in them or is not: nothing is scored, no vendor
-is crossed, and what names no model gets none. The tables are sorted text whose first column is
-the key, so that one `bytes.find` answers, and a run pays for no index.
+is crossed, and what names no model gets none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from eco2ai_cli import cpu_names, resources
+from eco2ai_cli import cpu_names
+from eco2ai_cli import cpu_tables as tables
 from eco2ai_cli.cpu_names import Name
+from eco2ai_cli.cpu_tables import HINTS, MODELS
 
-MODELS = "cpus.csv"
-"""key, vendor, model, tdp_w, cores, threads, year, basis, confidence, sources: one row a model."""
-HINTS = "cpu_hints.csv"
-"""key, rule, vendor, stands_for, tdp_w, cores, threads, sources: what tells no model."""
+_LONGEST = 256
+"""A brand string has 48 characters by CPUID, and firmware writes no book either."""
 
 _QUALITY = {"vendor": "vendor", "estimate": "derived"}
 """Quality by the table's `basis`; every other basis is a `catalogue`."""
@@ -80,10 +78,10 @@ def lookup(
     Where the name tells no model, the CPUID numbers do (Arm: `implementer` and `part`), with the
     `platform` on which a guest runs, and at last `form`: server, desktop or laptop.
     """
-    parsed = cpu_names.parse(name)
+    parsed = cpu_names.parse(name[:_LONGEST])
     maker = cpu_names.vendor_of(vendor)
     contradicted = maker is not None and parsed.vendor not in (None, maker)
-    hint = _first(HINTS, _openings(name))
+    hint = tables.first(HINTS, _openings(name[:_LONGEST]))
     if hint is None and not contradicted:
         row = _model_row(parsed, maker)
         if row is not None:
@@ -93,7 +91,7 @@ def lookup(
             ids = _identities(maker or parsed.vendor, (family, model, stepping))
         else:
             ids = _identities("arm", (hex(implementer), hex(part)))
-        hint = _first(HINTS, _placed(ids, parsed.clock, platform))
+        hint = tables.first(HINTS, _placed(ids, parsed.clock, platform))
     if hint is not None:
         return _match_hint(name, hint)
     return _match_nothing(name, parsed, "Arm" if implementer is not None else maker, form)
@@ -102,7 +100,7 @@ def lookup(
 def models(text: str = "", vendor: str | None = None) -> Iterator[Match]:
     """Yield the models whose key holds every word of `text`, in the table's order."""
     words = cpu_names.key(text).split()
-    for row in _rows():
+    for row in tables.models():
         if vendor is not None and row[1].casefold() != vendor.casefold():
             continue
         if all(word in row[0] for word in words):
@@ -115,58 +113,15 @@ def suggest(name: str) -> tuple[str, ...]:
     numbers = [word for word in words if len(word) > 2 and any(c.isdigit() for c in word)]
     if not numbers:
         return ()
-    keys = {row[0]: row[2] for row in _rows()}
-    found = [key for key in keys if all(number in key for number in numbers)]
+    models_by_key = {row[0]: row[2] for row in tables.models()}
+    found = [key for key in models_by_key if all(number in key for number in numbers)]
     if not found:
         from difflib import get_close_matches
 
-        found = get_close_matches(" ".join(words), keys, n=_SUGGESTIONS, cutoff=0.8)
-    return tuple(keys[key] for key in found[:_SUGGESTIONS])
-
-
-# --- the tables -------------------------------------------------------------------------------
-
-
-@cache
-def _table(name: str) -> bytes:
-    """Return a table without its header, so that every row stands between two newlines."""
-    text = resources.read(name)
-    return text[text.index(b"\n") :]
-
-
-def _first(table: str, keys: Iterable[str]) -> list[str] | None:
-    """Return the row of the first of `keys` that the table has."""
-    text = _table(table)
-    for key in keys:
-        start = text.find(b"\n%b," % key.encode("utf-8", "replace"))
-        if start >= 0:
-            return _row_at(text, start + 1)
-    return None
-
-
-def _rows() -> Iterator[list[str]]:
-    """Yield every model's row, which no look-up of a run ever needs."""
-    for line in _table(MODELS)[1:-1].decode().split("\n"):
-        yield line.split(",")
-
-
-def _row_at(text: bytes, start: int) -> list[str]:
-    return text[start : text.index(b"\n", start)].decode().split(",")
-
-
-def _rows_ending(tail: str) -> Iterator[list[str]]:
-    """Yield the models whose key ends with the words of `tail`, after at least one other."""
-    text = _table(MODELS)
-    needle = b" %b," % tail.encode("utf-8", "replace")
-    found = text.find(needle)
-    while found >= 0:
-        start = text.rindex(b"\n", 0, found) + 1
-        if text.find(b",", start) == found + len(needle) - 1:
-            yield _row_at(text, start)
-        found = text.find(needle, found + 1)
-
-
-# --- the rules --------------------------------------------------------------------------------
+        whole = {tail: key for key in models_by_key for tail in (key, key.partition(" ")[2])}
+        near = get_close_matches(" ".join(words), whole, n=_SUGGESTIONS, cutoff=0.8)
+        found = list(dict.fromkeys(whole[tail] for tail in near))
+    return tuple(models_by_key[key] for key in found[:_SUGGESTIONS])
 
 
 def _openings(name: str) -> Iterator[str]:
@@ -207,7 +162,7 @@ def _model_row(name: Name, maker: str | None) -> list[str] | None:
     vendor = name.vendor or maker
     for words in cpu_names.spellings(name.words):
         key = " ".join(words)
-        row = _first(MODELS, (key,)) if vendor or _speaks_for_itself(key) else None
+        row = tables.first(MODELS, (key,)) if vendor or _speaks_for_itself(key) else None
         if row is not None and vendor in (None, row[1]):
             return row
     for words in cpu_names.spellings(name.words):
@@ -218,7 +173,7 @@ def _model_row(name: Name, maker: str | None) -> list[str] | None:
 
 
 def _speaks_for_itself(key: str) -> bool:
-    """Refuse `300`, `c 50` or `m1` from a string that names no vendor."""
+    """Tell whether a key needs no vendor beside it, as `300`, `c 50` and `m1` do."""
     return len(key.replace(" ", "")) >= 4 and not key.isdecimal()
 
 
@@ -227,6 +182,8 @@ def _row_by_number(words: tuple[str, ...], vendor: str | None) -> list[str] | No
 
     `Genuine Intel CPU T2300` is the Core Duo T2300, `Athlon X4 740` the Athlon 740.
     """
+    if not any(tables.models_ending(words[-1] if words else "")):
+        return None  # what most names without a model come to, at one look
     for start in range(len(words)):
         head, tail = set(words[:start]), " ".join(words[start:])
         if len(tail) < 3 or not any(c.isdigit() for c in words[start]):
@@ -235,7 +192,7 @@ def _row_by_number(words: tuple[str, ...], vendor: str | None) -> list[str] | No
             continue
         rows = [
             row
-            for row in _rows_ending(tail)
+            for row in tables.models_ending(tail)
             if vendor in (None, row[1]) and _akin(head, set(row[0].split()))
         ]
         if len(rows) == 1:
@@ -246,9 +203,6 @@ def _row_by_number(words: tuple[str, ...], vendor: str | None) -> list[str] | No
 def _akin(head: set[str], row: set[str]) -> bool:
     extra = head - row
     return not extra or (extra <= _SAME_FAMILY and not row & _SAME_FAMILY)
-
-
-# --- the answers ------------------------------------------------------------------------------
 
 
 def _match_model(query: str, row: list[str]) -> Match:

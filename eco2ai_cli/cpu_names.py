@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MARKS = ("(r)", "(tm)", "(c)", "®", "™", "©", "\0", "_", "-")
-"""What stands between words without meaning anything. A hyphen does: `i7-8550U`, `i7 8550U`."""
+"""What parts words and means nothing; a hyphen too, for `i7-8550U` is the `i7 8550U`."""
 _ENDS = ("@", " with ", " w/", ",", "(", "radeon")
 """Where a name ends: its clock, its graphics and its remarks follow."""
 _NOISE = {
@@ -95,7 +95,7 @@ def _says_nothing(word: str) -> bool:
     return (
         not word
         or word in _NOISE
-        or (start.isdecimal() and end in ("st", "nd", "rd", "th"))
+        or (len(start) <= 2 and start.isdecimal() and end in ("st", "nd", "rd", "th"))
         or (word[-1] == "w" and word[:-1].isdecimal() and len(word) <= 4)
         or (start == "" and end[0] == "r" and end[1:].isdecimal())
     )

@@ -43,7 +43,7 @@ def charge(machine: Machine, tdp_w: float | None = None) -> Processor:
     match = recognise(machine)
     threads, counted = _threads_of_socket(machine, match)
     charged = Processor(
-        name=machine.brand or f"unknown, like {match.stands_for}",
+        name=machine.brand or _anonymous(match),
         sockets=1 if machine.virtual else machine.sockets,
         tdp_w=match.tdp_w,
         w_per_thread=match.w_per_thread,
@@ -73,6 +73,10 @@ def charge(machine: Machine, tdp_w: float | None = None) -> Processor:
     )
 
 
+def _anonymous(match: Match) -> str:
+    return f"unknown, like {match.stands_for}" if match.stands_for else "unknown"
+
+
 def recognise(machine: Machine) -> Match:
     """Look the machine's processor up by all that it shows of it."""
     return lookup(
@@ -83,7 +87,7 @@ def recognise(machine: Machine) -> Match:
         stepping=machine.stepping,
         implementer=machine.implementer,
         part=machine.part,
-        form=machine.form or ("server" if machine.virtual else None),
+        form="server" if machine.virtual else machine.form,
         platform=machine.hypervisor,
     )
 
@@ -114,8 +118,7 @@ def _told(machine: Machine, match: Match) -> str:
         rule = "hypervisor's name" if match.matched_by == "hypervisor" else "identity"
         part = f"{match.tdp_w:g} W / {match.threads} threads = {match.w_per_thread:.3g} W a thread"
         return f"{what} names no model; by its {rule} it is charged like {match.stands_for}: {part}"
-    kind = machine.form or ("server" if machine.virtual else "machine of unknown kind")
-    return f"{what} is not known: {match.w_per_thread:g} W a thread, as is usual for a {kind}"
+    return f"{what} is not known: {match.w_per_thread:g} W a thread, as is usual for its kind"
 
 
 def _division(tdp_w: float, threads: int) -> str:

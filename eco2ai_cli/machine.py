@@ -45,7 +45,7 @@ class Machine(NamedTuple):
 
     `threads_per_socket` and `sockets` are the kernel's: true on bare metal, a hypervisor's choice
     in a guest. `smt`: two threads of one core are online. x86 has `vendor`, `family`, `model` and
-    `stepping`, Arm `implementer` and `part`. `form`: server, desktop or laptop.
+    `stepping`, Arm `implementer` and `part`. `form`: server, desktop or laptop; None in a guest.
     """
 
     brand: str | None
@@ -91,7 +91,7 @@ def this_machine(proc: str = "/proc", sys: str = "/sys") -> Machine:
         smt={"1": True, "0": False}.get(_read(f"{sys}/devices/system/cpu/smt/active").strip()),
         virtual=virtual,
         hypervisor=hypervisor if virtual else None,
-        form=_form(sys),
+        form=None if virtual else _form(sys),
     )
 
 

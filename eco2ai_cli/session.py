@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from eco2ai_cli import cpus, ledger, machine, place
@@ -71,14 +72,13 @@ def execute(
     plan: Plan,
     faults: Faults,
     *,
-    once_started: Callable[[], None] = lambda: None,
     tree: LinuxTree | None = None,
     clock: Clock | None = None,
 ) -> Run:
     """Run the command and return the record of the run; nothing is saved but the trace.
 
-    `once_started` is called when the command runs. What goes wrong in us from then on is left in
-    `faults`. Raises CommandNotFound or CommandNotExecutable where there is nothing to start.
+    What goes wrong in us once the command runs is left in `faults`. Raises CommandNotFound or
+    CommandNotExecutable where there is nothing to start.
     """
     tree = LinuxTree() if tree is None else tree
     clock = Clock() if clock is None else clock
@@ -89,9 +89,11 @@ def execute(
         die_with_us=not plan.request.keep_on_death,
         clock=clock,
     )
+    # Many a command is over before the rest is even imported: look at once.
+    faults.guard(partial(tree.usage, clock.awake_s()), None)
     from eco2ai_cli.accounting import account
 
-    return account(plan, started, tree, clock, faults, once_started)
+    return account(plan, started, tree, clock, faults)
 
 
 def _check_writable(path: str) -> None:

@@ -46,7 +46,7 @@ def _entries(run: Run, saved_to: str | None) -> Iterator[tuple[str, str]]:
     yield (
         "emissions",
         f"{units.format_mass(footprint.emissions_kg)} CO2 · {place}: "
-        f"{region.kg_per_mwh:g} kg/MWh{year}",
+        f"{region.kg_per_mwh:g} kg/MWh{year}, PUE {run.place.pue:g}",
     )
     if footprint.cost is not None and config.price_per_kwh is not None:
         amount = units.format_money(footprint.cost, config.currency)
@@ -74,6 +74,8 @@ def _sum(run: Run) -> str:
         if joules is None:
             parts.append(f"{label} not known")
         elif method != "none":
+            if method == "tdp":
+                method += f", {run.processor.w_per_thread:.3g} W a thread"
             parts.append(f"{label} {units.format_energy(joules)} ({method})")
     text = " + ".join(parts)
     return f"PUE {run.place.pue:g} × ({text})" if run.place.pue != 1 else text

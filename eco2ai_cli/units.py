@@ -38,13 +38,14 @@ def _three_digits(value: float) -> str:
 
 
 def format_energy(joules: float) -> str:
-    """Write an energy the way an electricity bill would: kWh, Wh or mWh; three digits."""
-    return _scaled(kwh(joules), ((1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh"), (1e-6, "mWh")))
+    """Write an energy in the unit of electricity bills, kWh, or a part of it; three digits."""
+    steps = ((1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh"), (1e-6, "mWh"), (1e-9, "µWh"), (1e-12, "nWh"))
+    return _scaled(kwh(joules), steps)
 
 
 def format_mass(kg: float) -> str:
-    """Write a mass of CO2 in t, kg, g or mg; three digits."""
-    return _scaled(kg, ((1e3, "t"), (1.0, "kg"), (1e-3, "g"), (1e-6, "mg")))
+    """Write a mass of CO2 in t, kg, g or a part of it; three digits."""
+    return _scaled(kg, ((1e3, "t"), (1.0, "kg"), (1e-3, "g"), (1e-6, "mg"), (1e-9, "µg")))
 
 
 def format_power(watts: float) -> str:
@@ -58,7 +59,9 @@ def format_bytes(count: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write a duration: `0.31 s`, `42.0 s`, `4 min 05 s`, `3 h 12 min`, `12 d 04 h`."""
+    """Write a duration: `12 ms`, `1.31 s`, `4 min 05 s`, `3 h 12 min`, `12 d 04 h`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.3g} ms"
     if seconds < 59.95:
         return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
     whole = round(seconds)

@@ -26,7 +26,7 @@ SEEN = [
     ("sandbox-without-sys", 4, 1, 24, None, None, None),
     ("aws-m5-large", 2, 1, 2, True, "Amazon EC2", None),
     ("gcp-n1-broadwell", 4, 1, 4, True, "Google Compute Engine", None),
-    ("azure-d2as-v5", 2, 1, 2, True, "Hyper-V", "desktop"),
+    ("azure-d2as-v5", 2, 1, 2, True, "Hyper-V", None),
     ("graviton2-guest", 2, 1, 2, None, "Amazon EC2", None),
     ("openstack-cascadelake", 8, 8, 1, False, "OpenStack", None),
     ("qemu-cpu64", 4, 1, 4, False, "QEMU", None),

@@ -236,7 +236,7 @@ def test_a_hang_up_ends_the_command_as_it_would_without_us(
 ) -> None:
     """The kernel tells the leader of the session alone, and the others when that one ends."""
     notes = tmp_path / "notes"
-    script = f"trap 'echo HUP >> {notes}; exit 3' HUP; echo ready; cat; cat"
+    script = f"trap 'echo HUP >> {notes}; kill $!; exit 3' HUP; sleep 60 & echo ready; wait"
     line = wrapped(["/bin/sh", "-c", script], ledger)
     if not we_lead_the_session:
         line = ["/bin/sh", "-c", '"$@"; exit $?', "sh", *line]

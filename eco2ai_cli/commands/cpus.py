@@ -74,9 +74,7 @@ def list_(text: str, vendor: str | None, as_json: bool) -> None:
             [{k: v for k, v in match._asdict().items() if k not in left_out} for match in found]
         )
     elif found:
-        header = ("VENDOR", "MODEL", "TDP W", "CORES", "THREADS", "W/THREAD", "QUALITY")
-        rows = [(str(match.vendor), str(match.model), *_figures(match)) for match in found]
-        echo_table(header, rows, right=_NUMBERS, fold="MODEL")
+        _echo_models(found)
     if not found:
         click.echo("no processor matches", err=True)
         click.get_current_context().exit(1)
@@ -162,23 +160,44 @@ def _match_fields(match: Match) -> list[tuple[str, str]]:
     ]
 
 
-def _figures(match: Match) -> tuple[str, ...]:
-    return (
-        "" if match.tdp_w is None else f"{match.tdp_w:g}",
-        "" if match.cores is None else str(match.cores),
-        "" if match.threads is None else str(match.threads),
-        f"{match.w_per_thread:.2f}",
-        match.quality,
-    )
+def _watts(watts: float | None) -> str:
+    return "" if watts is None else f"{watts:g}"
+
+
+def _echo_models(found: Sequence[Match]) -> None:
+    rows = [
+        (
+            str(match.vendor),
+            str(match.model),
+            _watts(match.tdp_w),
+            str(match.cores or ""),
+            str(match.threads or ""),
+            f"{match.w_per_thread:.2f}",
+            match.quality,
+        )
+        for match in found
+    ]
+    header = ("VENDOR", "MODEL", "TDP W", "CORES", "THREADS", "W/THREAD", "QUALITY")
+    echo_table(header, rows, right=_NUMBERS, fold="MODEL")
+
+
+def _stand_in(match: Match) -> str:
+    return f"like {match.stands_for}" if match.stands_for else "-"
 
 
 def _echo_matches(matches: Sequence[Match]) -> None:
-    rows = []
-    for match in matches:
-        like = f"(like {match.stands_for})" if match.stands_for else "-"
-        model = f"{match.vendor} {match.model}" if match.model else like
-        rows.append((" ".join(match.query.split()), model, *_figures(match), match.matched_by))
-    header = ("NAME", "PROCESSOR", "TDP W", "CORES", "THREADS", "W/THREAD", "QUALITY", "RULE")
+    rows = [
+        (
+            " ".join(match.query.split()),
+            f"{match.vendor} {match.model}" if match.model else _stand_in(match),
+            _watts(match.tdp_w),
+            f"{match.w_per_thread:.2f}",
+            match.matched_by,
+            match.quality,
+        )
+        for match in matches
+    ]
+    header = ("NAME", "PROCESSOR", "TDP W", "W/THREAD", "RULE", "QUALITY")
     echo_table(header, rows, right=_NUMBERS, fold="NAME")
 
 

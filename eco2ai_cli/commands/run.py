@@ -97,7 +97,7 @@ def run(
         )
     )
     faults = Faults()
-    record = execute(plan, faults, once_started=_load_what_the_end_needs)
+    record = execute(plan, faults)
     from eco2ai_cli.saving import report_problems, save
 
     try:
@@ -110,13 +110,6 @@ def run(
         traceback.print_exc()
     finally:
         end_like(record.status)
-
-
-def _load_what_the_end_needs() -> None:
-    """Import the rest while the command runs: three weeks later it may have been upgraded away."""
-    import eco2ai_cli.ledger.chain
-    import eco2ai_cli.saving
-    import eco2ai_cli.summary  # noqa: F401
 
 
 def _print_summary(record: Run, saved_to: str | None) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from eco2ai_cli.clock import Clock, Moment
 from eco2ai_cli.launch.sentinel import Sentinel
 
 _SI_KERNEL = 0x80
@@ -37,32 +38,47 @@ class Children(Protocol):
 class Waiter:
     """Waits for one child in one thread, with every signal blocked and taken by sigtimedwait(2).
 
-    `beat` is called when it is due and returns when it is due again (monotonic seconds).
+    `beat` is called when it is due and returns when it is due again (monotonic seconds). `ended` is
+    the moment at which the child was found to have ended.
     """
 
     def __init__(
-        self, child: int, children: Children, sentinel: Sentinel, beat: Callable[[], float]
+        self,
+        child: int,
+        children: Children,
+        sentinel: Sentinel,
+        *,
+        beat: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._child = child
         self._children = children
         self._sentinel = sentinel
         self._beat = beat
+        self._clock = clock
         self._status: int | None = None
+        self.ended: Moment | None = None
         self._stop_signals: dict[int, float] = {}
         # What the kernel sends for a fault of our own must end us, not be passed on.
         self._watched = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
     def wait(self) -> int:
         """Return the wait status of the child when it has ended."""
-        due_s = self._beat()
+        due_s = 0.0
         while self._status is None:
             due_s = self._turn(due_s)
         return self._status
+
+    def has_ended(self) -> bool:
+        """Look whether the child has ended, without waiting."""
+        self._look_after_children()
+        return self._status is not None
 
     def wait_plainly(self) -> int:
         """Return the wait status of the child by the simplest means, when `wait` has failed."""
         if self._status is None:
             _, self._status = os.waitpid(self._child, 0)
+            self.ended = self._clock.now()
         return self._status
 
     def settle(self, *, whole_tree: bool) -> None:
@@ -111,6 +127,7 @@ class Waiter:
                 self._stop_likewise(os.WSTOPSIG(status))
             else:
                 self._status = status
+                self.ended = self._clock.now()
 
     def _pass_on(self, info: signal.struct_siginfo) -> None:
         """Give the command a signal that was sent to us alone."""

@@ -1,0 +1,160 @@
+"""What does one sample of a process tree cost?
+
+Measured against psutil that reads CPU time and memory of the same tree, in turn with us. In a busy
+tree every process runs a little between two samples; in an idle one none does. Samples follow each
+other without a pause, so that the caches are warm: `idle.py` has the cost of one a second.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+import psutil
+from timing import in_turn, introduce, judge, show
+
+from eco2ai_cli.clock import Clock
+from eco2ai_cli.faults import Faults
+from eco2ai_cli.meters.ram import RamMeter
+from eco2ai_cli.meters.tdp import TdpMeter
+from eco2ai_cli.processes.linux import LinuxTree
+from eco2ai_cli.recorder import Recorder
+
+ROUNDS = 40  # one sample in eight looks at the processes that have not run, too
+AT_MOST_S = 600
+"""When the processes of a tree end by themselves, should nobody be left to end them."""
+
+
+class Case(NamedTuple):
+    """A tree of `size` processes, `others` alive that are not of it; targets in milliseconds."""
+
+    size: int
+    others: int
+    at_most_ms: float | None
+
+
+CASES = (
+    Case(11, 0, 0.5),
+    Case(11, 1000, 2),
+    Case(101, 0, None),
+    Case(101, 1000, None),
+    Case(500, 0, 10),
+    Case(500, 1000, 10),
+)
+
+
+class Group(NamedTuple):
+    """A process group of `size` processes; each writes a byte to `awake` whenever it has run."""
+
+    root: int
+    size: int
+    awake: int
+
+    def wake(self) -> None:
+        """Let every process run once."""
+        os.killpg(self.root, signal.SIGUSR1)
+        self.wait()
+
+    def wait(self) -> None:
+        """Return when every process has run."""
+        left = self.size
+        while left:
+            left -= len(os.read(self.awake, left))
+
+
+@contextmanager
+def group(size: int, attend: Callable[[int], None]) -> Iterator[Group]:
+    """Fork a process that has `size - 1` children; `attend` gets its pid before it has any."""
+    awake, wakes = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    root = os.fork()
+    if root == 0:
+        try:
+            live_as_group(size, wakes)
+        finally:
+            os._exit(1)
+    try:
+        os.setpgid(root, root)
+        os.close(wakes)
+        attend(root)
+        os.kill(root, signal.SIGUSR1)
+        members = Group(root, size, awake)
+        members.wait()
+        yield members
+    finally:
+        os.killpg(root, signal.SIGKILL)
+        os.waitpid(root, 0)
+        os.close(awake)
+
+
+def live_as_group(size: int, wakes: int) -> None:
+    signal.sigwait({signal.SIGUSR1})
+    for _ in range(size - 1):
+        if os.fork() == 0:
+            break
+    signal.alarm(AT_MOST_S)
+    while True:
+        os.write(wakes, b".")
+        signal.sigwait({signal.SIGUSR1})
+
+
+def ask_psutil(root: int) -> None:
+    process = psutil.Process(root)
+    for member in (process, *process.children(recursive=True)):
+        member.cpu_times()
+        member.memory_info()
+
+
+def cpu_s(work: Callable[[], object], busy: Group | None) -> float:
+    """Return the CPU seconds that `work` takes, after all processes of `busy` have run."""
+    if busy is not None:
+        busy.wake()
+    before_s = time.thread_time()
+    work()
+    return time.thread_time() - before_s
+
+
+def measure(case: Case, busy: bool) -> tuple[list[float], list[float]]:
+    """Return the CPU seconds of each sample and of each reading by psutil."""
+    tree, faults = LinuxTree(), Faults()
+    recorder = Recorder(tree, 1.0, clock=Clock(), faults=faults)
+    recorder.meters = (TdpMeter(2.0, "any", frozenset()), RamMeter())
+    with ExitStack() as stack:
+        if case.others:
+            stack.enter_context(group(case.others, tree.ignore))
+        members = stack.enter_context(group(case.size, tree.attach))
+        woken = members if busy else None
+        ours, theirs = in_turn(
+            ROUNDS,
+            lambda: cpu_s(recorder.sample, woken),
+            lambda: cpu_s(lambda: ask_psutil(members.root), woken),
+        )
+        assert recorder.last.usage.processes == case.size
+        tree.close()
+    if faults.first is not None:
+        raise faults.first
+    return ours, theirs
+
+
+def main() -> None:
+    introduce("CPU time of one sample, against psutil's children(recursive=True), CPU and memory")
+    for case in CASES:
+        for busy in (False, True):
+            others = f", {case.others} others alive" if case.others else ""
+            print(f"{'busy' if busy else 'idle'} tree of {case.size}{others}")
+            ours, theirs = measure(case, busy)
+            show("psutil", theirs, "ms", 1e3)
+            show("a sample of ours", ours, "ms", 1e3)
+            mean_s = statistics.mean(ours)
+            if case.at_most_ms is not None:
+                judge("mean of ours", mean_s * 1e3, "ms", at_most=case.at_most_ms)
+            judge("psutil / ours, ratio of means", statistics.mean(theirs) / mean_s, at_least=10)
+
+
+if __name__ == "__main__":
+    main()
