@@ -9,7 +9,7 @@ SENTENCES = {
     "coefficient-rough": "the carbon intensity is rounded, or its source's editions disagree",
     "coefficient-undocumented": "how the carbon intensity was computed is not documented",
     "cpu-by-perf": "a parent let its children's CPU time be forgotten; a perf counter supplied it",
-    "cpu-estimated": "the processor's name tells no model; its power is a labelled estimate",
+    "cpu-estimated": "the power of the processor is an estimate; `eco2ai cpus lookup` tells why",
     "cpu-unknown": "the processor is not in the table; its power is a typical one",
     "cpu-unmetered": "the energy of the CPU was not metered",
     "duration-unknown": "some rows have no duration",

@@ -75,6 +75,12 @@ def test_a_flag_tells_a_guest_whose_firmware_tells_nothing(tmp_path: Path) -> No
     assert seen.hypervisor is None
 
 
+def test_an_arm_machine_of_metal_is_no_guest_of_its_cloud(tmp_path: Path) -> None:
+    unpack("graviton2-guest", tmp_path)
+    (tmp_path / "sys/class/dmi/id/product_name").write_text("m6g.metal\n")
+    assert not this_machine(f"{tmp_path}/proc", f"{tmp_path}/sys").virtual
+
+
 def test_a_machine_that_shows_nothing_is_still_described(tmp_path: Path) -> None:
     seen = this_machine(str(tmp_path), str(tmp_path))
     assert seen == Machine(
