@@ -11,19 +11,20 @@ import resource
 from collections.abc import Mapping
 from functools import partial
 
-from eco2ai_cli import __version__
+from eco2ai_cli import __version__, cpus
 from eco2ai_cli.clock import Clock, Moment
+from eco2ai_cli.cpus import Processor
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch import descriptors
 from eco2ai_cli.launch.start import Started
 from eco2ai_cli.launch.wait import Waiter
+from eco2ai_cli.machine import this_machine
 from eco2ai_cli.meters import choice
 from eco2ai_cli.model import Sample
 from eco2ai_cli.processes.linux import LinuxTree
 from eco2ai_cli.recorder import Recorder
 from eco2ai_cli.run_record import Origin, Run
 from eco2ai_cli.session import Plan
-from eco2ai_cli.trace import Trace
 
 _SENDS_WORK_AWAY = frozenset(
     b"at batch bsub docker flux kubectl nerdctl podman qsub sbatch srun ssh systemctl "
@@ -34,6 +35,9 @@ _NEEDED_AT_THE_END = (
     "eco2ai_cli.run_forms",
     "eco2ai_cli.saving",
     "eco2ai_cli.summary",
+    "eco2ai_cli.ledger.writer",
+    "eco2ai_cli.ledger.unsaved",
+    "eco2ai_cli.ledger.extension",
     "hashlib",
     "eco2ai_cli.ledger.chain",
 )
@@ -47,7 +51,8 @@ def account(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults:
     recorder = Recorder(tree, plan.request.config.interval_s, clock=clock, faults=faults)
     recorder.sample()
     waiter = Waiter(started.pid, tree, started.sentinel, beat=recorder.beat, clock=clock)
-    faults.guard(partial(_equip, recorder, plan), None)
+    processor = faults.guard(partial(_processor, plan), None)
+    faults.guard(partial(_equip, recorder, plan, processor), None)
     faults.guard(partial(_load_what_the_end_needs, waiter), None)
 
     status = faults.guard(waiter.wait, None)
@@ -61,7 +66,7 @@ def account(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults:
     for meter in recorder.meters:
         meter.close()
     faults.guard(tree.close, None)
-    return _record(plan, recorder, status, started.began, ended, faults)
+    return _record(plan, recorder, processor, status, (started.began, ended), faults)
 
 
 def _load_what_the_end_needs(waiter: Waiter) -> None:
@@ -72,19 +77,31 @@ def _load_what_the_end_needs(waiter: Waiter) -> None:
         importlib.import_module(module)
 
 
-def _equip(recorder: Recorder, plan: Plan) -> None:
+def _processor(plan: Plan) -> Processor:
+    return cpus.charge(this_machine(), plan.request.config.cpu_tdp_w)
+
+
+def _equip(recorder: Recorder, plan: Plan, processor: Processor | None) -> None:
     config = plan.request.config
     recorder.meters = choice.open_meters(
-        config.meters, plan.processor, config.ram_w_per_gb, plan.environ
+        config.meters, processor, config.ram_w_per_gb, plan.environ
     )
     if plan.request.trace_file is not None:
+        from eco2ai_cli.trace import Trace
+
         recorder.observers.append(Trace(plan.request.trace_file, plan.run_id))
 
 
 def _record(
-    plan: Plan, recorder: Recorder, status: int, began: Moment, ended: Moment, faults: Faults
+    plan: Plan,
+    recorder: Recorder,
+    processor: Processor | None,
+    status: int,
+    span: tuple[Moment, Moment],
+    faults: Faults,
 ) -> Run:
     last = recorder.last
+    began, ended = span
     own = resource.getrusage(resource.RUSAGE_SELF)
     suspended_s = (ended.elapsed_s - began.elapsed_s) - (ended.awake_s - began.awake_s)
     doubts = {
@@ -100,7 +117,7 @@ def _record(
         argv=plan.request.argv,
         config=plan.request.config,
         place=plan.place,
-        processor=plan.processor,
+        processor=processor,
         origin=_origin(plan.environ),
         status=status,
         began=began,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
-import traceback
 
 import click
 
-from eco2ai_cli import __version__
+from eco2ai_cli.commands.eager import help_option, version_option
 from eco2ai_cli.errors import Eco2aiError
 
 _COMMANDS = {
@@ -40,8 +39,13 @@ class _LazyGroup(click.Group):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="eco2ai")
+@click.group(
+    cls=_LazyGroup,
+    add_help_option=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@version_option()
+@help_option()
 def eco2ai() -> None:
     """Measure what a command and all its processes cost: energy, CO2 and money.
 
@@ -66,6 +70,8 @@ def main() -> None:
     except BrokenPipeError:
         _die_of(signal.SIGPIPE)
     except Exception:
+        import traceback
+
         traceback.print_exc()
         _say("this is a fault of eco2ai", "please report it with the lines above")
         status = 125

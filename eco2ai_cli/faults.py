@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,8 +12,8 @@ T = TypeVar("T")
 class Faults:
     """Collects the exceptions of guarded actions; the first is the one worth showing."""
 
-    def __init__(self) -> None:
-        self.first: Exception | None = None
+    def __init__(self, first: Exception | None = None) -> None:
+        self.first = first
 
     def guard(self, action: Callable[[], T], otherwise: T) -> T:
         """Return what `action` returns, or `otherwise` when it raises."""
@@ -27,4 +26,6 @@ class Faults:
     def show(self) -> None:
         """Print the traceback of the first fault on standard error, if there is one."""
         if self.first is not None:
+            import traceback
+
             traceback.print_exception(self.first, file=sys.stderr)

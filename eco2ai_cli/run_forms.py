@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import Any
 
+from eco2ai_cli.cpus import Processor
 from eco2ai_cli.run_record import Run
 from eco2ai_cli.units import BYTES_PER_GB, kwh
 
@@ -62,6 +62,7 @@ def stamp(seconds: float) -> str:
 def json_object(run: Run) -> dict[str, Any]:
     """Return the run as the object of `--json`; the unit of each figure is in its key."""
     energy, footprint, region = run.energy, run.footprint, run.place.region
+    processor = run.processor
     return {
         "id": run.id,
         "parent_id": run.parent_id,
@@ -93,9 +94,9 @@ def json_object(run: Run) -> dict[str, Any]:
         "carbon_intensity_kg_per_mwh": region.kg_per_mwh,
         "intensity_year": region.year,
         "intensity_source": region.source,
-        "cpu_name": run.processor.name,
-        "cpu_tdp_w": run.processor.tdp_w,
-        "cpu_w_per_thread": run.processor.w_per_thread,
+        "cpu_name": processor.name if processor else None,
+        "cpu_tdp_w": processor.tdp_w if processor else None,
+        "cpu_w_per_thread": processor.w_per_thread if processor else None,
         "cpu_method": run.method("cpu"),
         "gpu_name": run.gpu_name or None,
         "gpu_method": run.method("gpu"),
@@ -110,27 +111,40 @@ def json_object(run: Run) -> dict[str, Any]:
     }
 
 
+def _json_text(value: object, indent: int | None = None) -> str:
+    import json  # seldom needed, and the end of a run is short
+
+    return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+
+
 def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
     """Return the run's row but for the hash, by column; None is an empty cell."""
     values = json_object(run)
     cells = {column: values[key] for key, column in _COLUMN_OF_KEY.items()}
-    processor, tags = run.processor, run.config.tags
-    tdp = "" if processor.tdp_w is None else f", TDP:{processor.tdp_w:g}"
+    tags = run.config.tags
     return {
         **cells,
         "epoch": "N/A",
-        "CPU_name": f"{processor.name}/{processor.sockets} device(s){tdp}",
+        "CPU_name": _cpu_name(run.processor),
         "GPU_name": run.gpu_name,
         "OS": run.origin.operating_system,
-        "tags": json.dumps(dict(tags), ensure_ascii=False) if tags else None,
+        "tags": _json_text(dict(tags)) if tags else None,
         "caveats": ";".join(run.caveats),
     }
 
 
+def _cpu_name(processor: Processor | None) -> str | None:
+    """Name the processor, with count and TDP, as the eco2AI library does."""
+    if processor is None:
+        return None
+    tdp = "" if processor.tdp_w is None else f", TDP:{processor.tdp_w:g}"
+    return f"{processor.name}/{processor.sockets} device(s){tdp}"
+
+
 def write_json(path: str, run: Run) -> None:
     """Write the run to `path` as one JSON object; raises OSError."""
-    text = json.dumps(json_object(run), indent=2, allow_nan=False)
-    with open(path, "w", encoding="ascii") as file:
+    text = _json_text(json_object(run), indent=2)
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -36,7 +36,7 @@ class Run(NamedTuple):
     argv: tuple[bytes, ...]
     config: Config
     place: Place
-    processor: Processor
+    processor: Processor | None
     origin: Origin
     status: int
     began: Moment

@@ -6,16 +6,16 @@ What is not needed before the command has started is imported after it: see `acc
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from eco2ai_cli import cpus, ledger, machine, place
+from eco2ai_cli import ledger, place
 from eco2ai_cli.clock import Clock
 from eco2ai_cli.config import Config
-from eco2ai_cli.cpus import Processor
-from eco2ai_cli.errors import WrongUsage
+from eco2ai_cli.errors import Eco2aiError, WrongUsage
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch.start import child_environment, start
 from eco2ai_cli.meters import nvml_library
@@ -42,7 +42,6 @@ class Plan(NamedTuple):
 
     request: Request
     place: Place
-    processor: Processor
     run_id: str
     environ: Mapping[str, str]
 
@@ -52,6 +51,8 @@ def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
 
     Raises Eco2aiError for whatever stands against the run.
     """
+    if not sys.platform.startswith("linux"):
+        raise Eco2aiError(f"`eco2ai run` measures on Linux only; this is `{sys.platform}`")
     config = request.config
     ledger.check(config.output)
     for path in (request.json_file, request.trace_file):
@@ -62,7 +63,6 @@ def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
     return Plan(
         request=request,
         place=place.settle(config, environ),
-        processor=cpus.charge(machine.this_machine(), config.cpu_tdp_w),
         run_id=str(uuid.uuid4()),
         environ=environ,
     )

@@ -74,7 +74,7 @@ def _sum(run: Run) -> str:
         if joules is None:
             parts.append(f"{label} not known")
         elif method != "none":
-            if method == "tdp":
+            if method == "tdp" and run.processor is not None:
                 method += f", {run.processor.w_per_thread:.3g} W a thread"
             parts.append(f"{label} {units.format_energy(joules)} ({method})")
     text = " + ".join(parts)

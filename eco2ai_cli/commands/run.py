@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from eco2ai_cli import config
+from eco2ai_cli.commands.eager import help_option
 from eco2ai_cli.errors import WrongUsage
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch.ending import end_like
@@ -37,7 +37,7 @@ _KEY_OF_OPTION = {
 """The configuration key that an option sets. Values are checked there, whatever their origin."""
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(add_help_option=False, context_settings={"allow_interspersed_args": False})
 @click.option("-p", "--project", metavar="NAME", help="The project that this run belongs to.")
 @click.option("-d", "--description", metavar="TEXT", help="What is special about this run.")
 @click.option("-o", "--output", metavar="FILE", help="The ledger.  [default: emission.csv]")
@@ -68,6 +68,7 @@ _KEY_OF_OPTION = {
 @click.option("-q", "--quiet", is_flag=True, help="No summary at the end.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the run as one JSON object.")
 @click.option("--trace", "trace_file", metavar="FILE", help="Write each sample as a JSON line.")
+@help_option()
 @click.argument("command", metavar="[--] CMD [ARG]...", nargs=-1, type=click.UNPROCESSED)
 def run(
     command: tuple[str, ...],
@@ -106,8 +107,8 @@ def run(
         report_problems(problems)
         if not quiet:
             _print_summary(record, saved_to)
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        Faults(error).show()
     finally:
         end_like(record.status)
 

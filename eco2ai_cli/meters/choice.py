@@ -18,11 +18,13 @@ _GPU_DEVICES = ("/dev/nvidia0", "/dev/kfd")
 
 def open_meters(
     words: Collection[str] | None,
-    processor: Processor,
+    processor: Processor | None,
     ram_w_per_gb: float,
     environ: Mapping[str, str],
 ) -> tuple[Meter, ...]:
     """Open one meter a component; `words` (None: all) are the sources allowed.
+
+    `processor` is None where it could not be told: then the CPU is not metered.
 
     No GPU here and nothing to meter it with: no meter, because its energy is zero.
     """
@@ -32,7 +34,7 @@ def open_meters(
 
     meters: list[Meter] = [
         TdpMeter(processor.w_per_thread, processor.name, processor.caveats)
-        if allowed("tdp")
+        if processor is not None and allowed("tdp")
         else Unmetered("cpu"),
         RamMeter(ram_w_per_gb) if allowed("ram") else Unmetered("ram"),
     ]
