@@ -68,11 +68,6 @@ def output_of(command: Sequence[str]) -> tuple[str, float]:
     return output.decode(), first_byte_s
 
 
-def cpu_clock_s(pid: int) -> float:
-    """Return the CPU seconds of `pid` so far, in nanosecond resolution (clock_getcpuclockid(3))."""
-    return time.clock_gettime((~pid << 3) | 2)
-
-
 def in_turn(rounds: int, *measures: Callable[[], T]) -> list[list[T]]:
     """Return what each of `measures` gave in `rounds` calls; the noise of the machine hits all.
 
@@ -112,10 +107,11 @@ def introduce(question: str) -> None:
 
 
 def show(name: str, values: Sequence[float], unit: str, scale: float = 1.0) -> None:
-    """Print a measured quantity: its median, its minimum, its mean."""
-    median, mean = statistics.median(values) * scale, statistics.mean(values) * scale
-    least = min(values) * scale
-    print(f"  {name:<50} {median:9.3f} {unit:<6} (min {least:.3f}, mean {mean:.3f})", flush=True)
+    """Print a measured quantity: its median, and of several values the least and the mean."""
+    line = f"  {name:<50} {statistics.median(values) * scale:9.3f} {unit:<6}"
+    if len(values) > 1:
+        line += f" (min {min(values) * scale:.3f}, mean {statistics.mean(values) * scale:.3f})"
+    print(line, flush=True)
 
 
 def judge(

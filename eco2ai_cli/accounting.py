@@ -10,6 +10,7 @@ import os
 import resource
 from collections.abc import Mapping
 from functools import partial
+from typing import NamedTuple
 
 from eco2ai_cli import __version__, cpus
 from eco2ai_cli.clock import Clock, Moment
@@ -45,8 +46,18 @@ _JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID", "JOB_
 _RANK_VARIABLES = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "RANK")
 
 
-def account(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: Faults) -> Run:
-    """Watch the command to its end, passing signals on, and return the record of the run."""
+class Watched(NamedTuple):
+    """What is left of a command that has ended; `status` is as of wait(2)."""
+
+    status: int
+    began: Moment
+    ended: Moment
+    recorder: Recorder
+    processor: Processor | None
+
+
+def watch(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: Faults) -> Watched:
+    """Watch the command to its end, passing signals on, and take the last sample."""
     faults.guard(descriptors.let_go, None)
     recorder = Recorder(tree, plan.request.config.interval_s, clock=clock, faults=faults)
     recorder.sample()
@@ -64,9 +75,9 @@ def account(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults:
         ended = waiter.ended
     recorder.sample()
     for meter in recorder.meters:
-        meter.close()
+        faults.guard(meter.close, None)
     faults.guard(tree.close, None)
-    return _record(plan, recorder, processor, status, (started.began, ended), faults)
+    return Watched(status, started.began, ended, recorder, processor)
 
 
 def _load_what_the_end_needs(waiter: Waiter) -> None:
@@ -92,16 +103,10 @@ def _equip(recorder: Recorder, plan: Plan, processor: Processor | None) -> None:
         recorder.observers.append(Trace(plan.request.trace_file, plan.run_id))
 
 
-def _record(
-    plan: Plan,
-    recorder: Recorder,
-    processor: Processor | None,
-    status: int,
-    span: tuple[Moment, Moment],
-    faults: Faults,
-) -> Run:
+def record(plan: Plan, watched: Watched, faults: Faults) -> Run:
+    """Return the record of a run that has ended."""
+    _, began, ended, recorder, processor = watched
     last = recorder.last
-    began, ended = span
     own = resource.getrusage(resource.RUSAGE_SELF)
     suspended_s = (ended.elapsed_s - began.elapsed_s) - (ended.awake_s - began.awake_s)
     doubts = {
@@ -119,7 +124,7 @@ def _record(
         place=plan.place,
         processor=processor,
         origin=_origin(plan.environ),
-        status=status,
+        status=watched.status,
         began=began,
         ended=ended,
         sample=last,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -28,4 +29,5 @@ class Faults:
         if self.first is not None:
             import traceback
 
-            traceback.print_exception(self.first, file=sys.stderr)
+            with contextlib.suppress(OSError):
+                traceback.print_exception(self.first, file=sys.stderr)

@@ -74,11 +74,12 @@ def execute(
     *,
     tree: LinuxTree | None = None,
     clock: Clock | None = None,
-) -> Run:
-    """Run the command and return the record of the run; nothing is saved but the trace.
+) -> tuple[int, Run | None]:
+    """Run the command; return its wait(2) status and the record of the run.
 
-    What goes wrong in us once the command runs is left in `faults`. Raises CommandNotFound or
-    CommandNotExecutable where there is nothing to start.
+    Nothing is saved but the trace. What goes wrong in us once the command runs is left in
+    `faults`, at worst instead of a record. Raises CommandNotFound or CommandNotExecutable where
+    there is nothing to start.
     """
     tree = LinuxTree() if tree is None else tree
     clock = Clock() if clock is None else clock
@@ -91,9 +92,14 @@ def execute(
     )
     # Many a command is over before the rest is even imported: look at once.
     faults.guard(partial(tree.usage, clock.awake_s()), None)
-    from eco2ai_cli.accounting import account
+    try:
+        from eco2ai_cli.accounting import record, watch
 
-    return account(plan, started, tree, clock, faults)
+        watched = watch(plan, started, tree, clock, faults)
+    except Exception as error:  # nothing is known of the run, but how it ends
+        faults.first = faults.first or error
+        return os.waitpid(started.pid, 0)[1], None
+    return watched.status, faults.guard(partial(record, plan, watched, faults), None)
 
 
 def _check_writable(path: str) -> None:
@@ -101,6 +107,8 @@ def _check_writable(path: str) -> None:
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
         raise WrongUsage(f"`{path}` is a folder", hint="name a file")
+    if path.startswith(("/dev/fd/", "/dev/stdin", "/dev/stdout", "/proc/self/fd/")):
+        raise WrongUsage(f"`{path}` is the command's, not ours", hint="name a file")
     if not os.path.isdir(folder):
         raise WrongUsage(f"there is no folder `{folder}` for `{path}`", hint="make it first")
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):

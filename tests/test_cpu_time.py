@@ -246,7 +246,7 @@ from eco2ai_cli.processes.linux import LinuxTree
 
 request = session.Request(tuple(map(os.fsencode, sys.argv[2:])), config.load({}))
 faults = Faults()
-run = session.execute(
+_, run = session.execute(
     session.prepare(request), faults, tree=LinuxTree(use_children=False, use_perf=False)
 )
 assert faults.first is None, faults.first

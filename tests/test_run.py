@@ -203,3 +203,43 @@ def test_no_line_of_the_summary_is_wider_than_the_terminal(columns: int, ledger:
     assert len(lines) > 4
     # A path cannot be broken; all the rest can.
     assert max(len(line) for line in lines if str(ledger) not in line) <= columns
+
+
+# -- faults of ours
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "eco2ai_cli.recorder.Recorder._read",
+        "eco2ai_cli.launch.wait.Waiter.wait",
+        "eco2ai_cli.accounting.watch",
+        "eco2ai_cli.accounting.record",
+        "eco2ai_cli.cpus.charge",
+        "eco2ai_cli.saving.save",
+        "eco2ai_cli.summary.summary",
+    ],
+)
+def test_a_fault_of_ours_never_costs_the_command_its_end(fault: str, ledger: Path) -> None:
+    module, _, name = fault.rpartition(".")
+    owner = f"pydoc.locate({module!r})"
+    program = (
+        "import pydoc, sys\n"
+        "def broken(*arguments, **options): raise RuntimeError('on purpose')\n"
+        f"setattr({owner}, {name!r}, broken)\n"
+        "from eco2ai_cli.cli import main\n"
+        "main()"
+    )
+    options = ["run", "-o", str(ledger), "--", "sh", "-c", "echo done; exit 7"]
+    result = run([sys.executable, "-c", program, *options])
+    assert (result.returncode, result.stdout) == (7, b"done\n")
+    assert b"on purpose" in result.stderr
+    if fault.split(".")[1] in ("recorder", "launch", "cpus"):
+        assert "internal-error" in only_row(ledger)["caveats"]
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
+def test_standard_output_is_the_commands_alone(path: str, ledger: Path) -> None:
+    result = run(wrapped(["true"], ledger, "--json", path))
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"is the command's" in result.stderr

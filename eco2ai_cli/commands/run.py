@@ -98,19 +98,24 @@ def run(
         )
     )
     faults = Faults()
-    record = execute(plan, faults)
-    from eco2ai_cli.saving import report_problems, save
-
+    status, record = execute(plan, faults)
     try:
-        saved_to, problems = save(record, json_file)
         faults.show()
-        report_problems(problems)
-        if not quiet:
-            _print_summary(record, saved_to)
+        if record is not None:
+            _finish(record, json_file, quiet)
     except Exception as error:
         Faults(error).show()
     finally:
-        end_like(record.status)
+        end_like(status)
+
+
+def _finish(record: Run, json_file: str | None, quiet: bool) -> None:
+    from eco2ai_cli.saving import report_problems, save
+
+    saved_to, problems = save(record, json_file)
+    report_problems(problems)
+    if not quiet:
+        _print_summary(record, saved_to)
 
 
 def _print_summary(record: Run, saved_to: str | None) -> None:

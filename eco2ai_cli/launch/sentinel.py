@@ -58,7 +58,9 @@ class Sentinel:
         os.close(self._notes_fd)
         if self.pid < 0:
             return
+        # If somebody killed it and it was reaped, its pid may be another's by now.
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
 

@@ -92,7 +92,11 @@ class LinuxTree:
                 return
             if pid == 0:
                 continue
-            if not os.WIFSTOPPED(status) and pid not in self._ignored:
+            if os.WIFSTOPPED(status):
+                pass
+            elif pid in self._ignored:
+                self._ignored.remove(pid)  # its number may be another's next
+            else:
                 self._reaped_s += usage.ru_utime + usage.ru_stime
                 self._forget(self._members.pop(pid, None))
             yield pid, status
