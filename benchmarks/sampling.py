@@ -1,7 +1,7 @@
-"""What does one sample of a process tree cost?
+"""What does one look at a process tree cost?
 
 Measured against psutil that reads CPU time and memory of the same tree, in turn with us. In a busy
-tree every process runs a little between two samples; in an idle one none does. Samples follow each
+tree every process runs a little between two looks; in an idle one none does. The looks follow each
 other without a pause, so that the caches are warm: `idle.py` has the cost of one a second.
 """
 
@@ -18,14 +18,9 @@ from typing import NamedTuple
 import psutil
 from timing import in_turn, introduce, judge, show
 
-from eco2ai_cli.clock import Clock
-from eco2ai_cli.faults import Faults
-from eco2ai_cli.meters.ram import RamMeter
-from eco2ai_cli.meters.tdp import TdpMeter
 from eco2ai_cli.processes.linux import LinuxTree
-from eco2ai_cli.recorder import Recorder
 
-ROUNDS = 40  # one sample in eight looks at the processes that have not run, too
+ROUNDS = 40  # one look in eight reads the processes that have not run, too
 AT_MOST_S = 600
 """When the processes of a tree end by themselves, should nobody be left to end them."""
 
@@ -120,10 +115,8 @@ def cpu_s(work: Callable[[], object], busy: Group | None) -> float:
 
 
 def measure(case: Case, busy: bool) -> tuple[list[float], list[float]]:
-    """Return the CPU seconds of each sample and of each reading by psutil."""
-    tree, faults = LinuxTree(), Faults()
-    recorder = Recorder(tree, 1.0, clock=Clock(), faults=faults)
-    recorder.meters = (TdpMeter(2.0, "any", frozenset()), RamMeter())
+    """Return the CPU seconds of each look of ours and of each by psutil."""
+    tree = LinuxTree()
     with ExitStack() as stack:
         if case.others:
             stack.enter_context(group(case.others, tree.ignore))
@@ -131,25 +124,23 @@ def measure(case: Case, busy: bool) -> tuple[list[float], list[float]]:
         woken = members if busy else None
         ours, theirs = in_turn(
             ROUNDS,
-            lambda: cpu_s(recorder.sample, woken),
+            lambda: cpu_s(lambda: tree.usage(time.monotonic()), woken),
             lambda: cpu_s(lambda: ask_psutil(members.root), woken),
         )
-        assert recorder.last.usage.processes == case.size
+        assert len(tree.usage(time.monotonic()).pids) == case.size
         tree.close()
-    if faults.first is not None:
-        raise faults.first
     return ours, theirs
 
 
 def main() -> None:
-    introduce("CPU time of one sample, against psutil's children(recursive=True), CPU and memory")
+    introduce("CPU time of one look, against psutil's children(recursive=True), CPU and memory")
     for case in CASES:
         for busy in (False, True):
             others = f", {case.others} others alive" if case.others else ""
             print(f"{'busy' if busy else 'idle'} tree of {case.size}{others}")
             ours, theirs = measure(case, busy)
             show("psutil", theirs, "ms", 1e3)
-            show("a sample of ours", ours, "ms", 1e3)
+            show("a look of ours", ours, "ms", 1e3)
             mean_s = statistics.mean(ours)
             if case.at_most_ms is not None:
                 judge("mean of ours", mean_s * 1e3, "ms", at_most=case.at_most_ms)

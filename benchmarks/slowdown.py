@@ -22,13 +22,13 @@ LOOP = """
 import time
 
 def work():
-    for _ in range(100_000):
+    for _ in range(20_000):
         pass
 
 time.sleep(0.3)  # until eco2ai has loaded what it needs later
 wall_s, cpu_s = time.perf_counter(), time.process_time()
 fastest_s = 1e9
-for _ in range(600):
+for _ in range(5_000):
     before_s = time.perf_counter()
     work()
     fastest_s = min(fastest_s, time.perf_counter() - before_s)
@@ -82,8 +82,8 @@ def main() -> None:
     compare("wall", *([t.wall_s for t in series] for series in runs))
     compare("CPU", *([t.cpu_s for t in series] for series in runs))
     bare, wrapped, again = (min(t.fastest_s for t in series) for series in runs)
-    print(f"  fastest piece, bare again / bare: {again / bare:.4f}")
-    judge("fastest piece, wrapped / bare", wrapped / min(bare, again), at_most=AT_MOST)
+    print(f"  fastest piece of all rounds, bare again / bare: {again / bare:.4f}")
+    judge("fastest piece of all rounds, wrapped / bare", wrapped / bare, at_most=AT_MOST)
 
 
 if __name__ == "__main__":

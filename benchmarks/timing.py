@@ -40,8 +40,11 @@ def start(command: Sequence[str], *, stdout: int | None = None, own_group: bool 
         if stdout is None
         else (os.POSIX_SPAWN_DUP2, stdout, 1)
     )
-    group = {"setpgroup": 0} if own_group else {}
-    return os.posix_spawnp(command[0], command, _environment(), file_actions=[output], **group)
+    # 0 makes a group of its own; our own group is as good as none.
+    group = 0 if own_group else os.getpgrp()
+    return os.posix_spawnp(
+        command[0], list(command), _environment(), file_actions=[output], setpgroup=group
+    )
 
 
 def run(command: Sequence[str]) -> Cost:
@@ -86,7 +89,10 @@ def in_turn(rounds: int, *measures: Callable[[], T]) -> list[list[T]]:
 
 @contextmanager
 def empty_folder() -> Iterator[None]:
-    """Work in an empty folder: no configuration of a project, and a ledger that is thrown away."""
+    """Work in an empty folder: no configuration of a project, and a ledger that is thrown away.
+
+    Raises SystemExit if a row in it tells of a fault of ours: then the figures mean nothing.
+    """
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -94,6 +100,11 @@ def empty_folder() -> Iterator[None]:
             yield
         finally:
             os.chdir(before)
+        ledger = os.path.join(folder, "emission.csv")
+        if os.path.exists(ledger):
+            with open(ledger, encoding="utf-8") as file:
+                if "internal-error" in file.read():
+                    raise SystemExit("eco2ai had an internal error: the figures mean nothing")
 
 
 def introduce(question: str) -> None:

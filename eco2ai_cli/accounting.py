@@ -59,7 +59,13 @@ class Watched(NamedTuple):
 def watch(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: Faults) -> Watched:
     """Watch the command to its end, passing signals on, and take the last sample."""
     faults.guard(descriptors.let_go, None)
-    recorder = Recorder(tree, plan.request.config.interval_s, clock=clock, faults=faults)
+    recorder = Recorder(
+        tree,
+        plan.request.config.interval_s,
+        began_s=started.began.awake_s,
+        clock=clock,
+        faults=faults,
+    )
     recorder.sample()
     waiter = Waiter(started.pid, tree, started.sentinel, beat=recorder.beat, clock=clock)
     processor = faults.guard(partial(_processor, plan), None)
@@ -73,6 +79,8 @@ def watch(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: F
     ended = clock.now()
     if waiter.ended is not None and not plan.request.wait_for_tree:
         ended = waiter.ended
+    for meter in recorder.meters:
+        faults.guard(meter.finish, None)
     recorder.sample()
     for meter in recorder.meters:
         faults.guard(meter.close, None)

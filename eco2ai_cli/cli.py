@@ -60,8 +60,12 @@ def main() -> None:
     try:
         status = eco2ai.main(prog_name="eco2ai", standalone_mode=False)
     except click.ClickException as error:
-        _say(error.format_message(), _way_out(error))
         status = error.exit_code
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            click.echo(error.format_message(), err=True)
+        else:
+            message = error.format_message().rstrip(".")
+            _say(message[:1].lower() + message[1:], _way_out(error))
     except Eco2aiError as error:
         _say(str(error), error.hint)
         status = error.exit_status
@@ -101,4 +105,6 @@ def _say(message: str, hint: str | None) -> None:
 
 def _way_out(error: click.ClickException) -> str | None:
     context = getattr(error, "ctx", None)
+    if context is not None and context.command is eco2ai:
+        return "a program is run by `eco2ai run -- CMD`"
     return f"`{context.command_path} --help` shows what it takes" if context else None

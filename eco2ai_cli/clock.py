@@ -1,4 +1,4 @@
-"""The three clocks of a run, as one thing that can be handed in."""
+"""The clocks of a run, as one thing that can be handed in."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ class Moment(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """Seconds by three clocks.
+    """Seconds by the clocks that a run goes by.
 
     `awake_s` never steps and stands still while the machine is suspended: energy is integrated by
     it. `elapsed_s` never steps and counts suspend: durations are taken from it. `wall_s` is the
-    time of day (Unix), for stamps alone.
+    time of day (Unix), for stamps alone. `used_s` is what this thread has used of a CPU.
     """
 
     awake_s: Callable[[], float] = time.monotonic
     elapsed_s: Callable[[], float] = _since_boot_s
     wall_s: Callable[[], float] = time.time
+    used_s: Callable[[], float] = time.thread_time
 
     def now(self) -> Moment:
-        """Read all three."""
+        """Read those that tell the time."""
         return Moment(self.wall_s(), self.elapsed_s(), self.awake_s())

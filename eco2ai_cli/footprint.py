@@ -13,8 +13,11 @@ def footprint(
 
     CF = gamma * PUE * (E_CPU + E_GPU + E_RAM), with gamma in kg/MWh and PUE >= 1
     (Budennyy et al., eco2AI, Doklady Mathematics 2022, arXiv:2208.00406). The cost is that
-    same energy, PUE included, times the price; None without a price.
+    same energy, PUE included, times the price; None without a price. Of an unknown energy nothing
+    is known.
     """
+    if energy.total_j is None:
+        return Footprint(None, None, None)
     energy_j = pue * energy.total_j
     energy_kwh = kwh(energy_j)
     return Footprint(

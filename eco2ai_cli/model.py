@@ -67,16 +67,21 @@ class Sample(NamedTuple):
 
 
 class Energy(NamedTuple):
-    """Joules by component before PUE: a difference of two samples. None: not known."""
+    """Joules by component before PUE: a difference of two samples.
+
+    None: not known. A component without any reading has nothing here that could use energy: 0.
+    """
 
     cpu_j: float | None
     gpu_j: float | None
     ram_j: float | None
 
     @property
-    def total_j(self) -> float:
-        """The sum of what is known."""
-        return sum(j for j in (self.cpu_j, self.gpu_j, self.ram_j) if j is not None)
+    def total_j(self) -> float | None:
+        """The sum of what is known; None where that is nothing but zeros."""
+        parts = (self.cpu_j, self.gpu_j, self.ram_j)
+        known = [joules for joules in parts if joules is not None]
+        return sum(known) if any(known) or len(known) == len(parts) else None
 
     @classmethod
     def between(cls, first: Sample, last: Sample) -> Energy:
@@ -84,12 +89,13 @@ class Energy(NamedTuple):
         start = {(r.component, r.device): r.energy_j or 0.0 for r in first.readings}
 
         def used(component: Component) -> float | None:
+            readings = last.of(component)
             known = [
                 r.energy_j - start.get((r.component, r.device), 0.0)
-                for r in last.of(component)
+                for r in readings
                 if r.energy_j is not None
             ]
-            return sum(known) if known else None
+            return sum(known) if known or not readings else None
 
         return cls(used("cpu"), used("gpu"), used("ram"))
 
@@ -104,8 +110,11 @@ ORIGIN = Sample(0.0, Usage(0.0, None, None), ())
 
 
 class Footprint(NamedTuple):
-    """What an energy means at a place: at the facility's socket, in CO2, in money."""
+    """What an energy means at a place: at the facility's socket, in CO2, in money.
 
-    energy_j: float
-    emissions_kg: float
+    None: not known, because the energy or the price is not.
+    """
+
+    energy_j: float | None
+    emissions_kg: float | None
     cost: float | None

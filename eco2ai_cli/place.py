@@ -68,7 +68,7 @@ def _place(region: Region, config: Config, source: str) -> Place:
             year=None,
             source=_short(config.origin("region.intensity")),
         )
-        caveats = frozenset()
+        caveats = frozenset(word for word in caveats if not word.startswith("coefficient-"))
     pue = config.pue if config.pue is not None else region.pue
     return Place(region, source, 1.0 if pue is None else pue, caveats)
 

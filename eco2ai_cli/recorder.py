@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -10,10 +9,11 @@ from typing import Protocol
 from eco2ai_cli.clock import Clock
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.meters import Meter
-from eco2ai_cli.model import ORIGIN, Sample, Usage
+from eco2ai_cli.meters.unmetered import Unmetered
+from eco2ai_cli.model import COMPONENTS, ORIGIN, Sample, Usage
 
 _DUTY = 0.005  # of one core, at the most, in the long run
-_START_DUTY = 0.05  # while the beats quicken at the start
+_CREDIT_S = 0.05  # of CPU time, for the looks that find many newborns at once
 _FIRST_STEP_S = 0.05
 _STEP_OF_ESCAPES_S = 0.25
 
@@ -30,21 +30,29 @@ class Recorder:
     """Takes samples of one process tree, and hands each to the observers.
 
     The beats come at 0.05, 0.1, 0.2 … s and then every `interval_s`, or less often where looking
-    would cost more than 0.5 % of one core. What a counter shows does not depend on them.
-    `observers` are handed each sample; a fault of one is kept, and the others still get theirs.
+    would cost more than 0.5 % of one core in the long run. Counters do not depend on them.
+    `began_s`: when the run began, on the clock that stops in suspend. `observers` are handed each
+    sample; a fault of one is kept, and the others still get theirs.
     """
 
     def __init__(
-        self, tree: UsageSource, interval_s: float, *, clock: Clock, faults: Faults
+        self,
+        tree: UsageSource,
+        interval_s: float,
+        *,
+        began_s: float,
+        clock: Clock,
+        faults: Faults,
     ) -> None:
         self._tree = tree
         self._interval_s = interval_s
         self._clock = clock
         self._faults = faults
-        self._began_s = clock.awake_s()
+        self._began_s = began_s
         self._step_s = min(_FIRST_STEP_S, interval_s)
-        self._due_s = self._began_s
-        self.meters: tuple[Meter, ...] = ()
+        self._beat_s = self._due_s = clock.awake_s()
+        self._credit_s = _CREDIT_S
+        self.meters: tuple[Meter, ...] = tuple(map(Unmetered, COMPONENTS))
         self.observers: list[Callable[[Sample], None]] = []
         self.last = ORIGIN
         self.samples = 0
@@ -57,16 +65,17 @@ class Recorder:
         now_s = self._clock.awake_s()
         if now_s - self._due_s > max(2.0, 2 * self._step_s):
             self.late = True
-        before_s = time.thread_time()
+        before_s = self._clock.used_s()
         self.sample()
-        cost_s = time.thread_time() - before_s
+        cost_s = self._clock.used_s() - before_s
         # Where the kernel forgets processes, only what was seen of them counts: look more often.
         escapes = "tree-escaped" in self.last.usage.caveats
         longest_s = min(self._interval_s, _STEP_OF_ESCAPES_S) if escapes else self._interval_s
-        starting = self._step_s < longest_s
-        step_s = max(min(self._step_s, longest_s), cost_s / (_START_DUTY if starting else _DUTY))
+        earned_s = _DUTY * (now_s - self._beat_s)
+        self._credit_s = min(_CREDIT_S, self._credit_s + earned_s) - cost_s
+        self._beat_s = now_s
+        self._due_s = now_s + max(min(self._step_s, longest_s), -self._credit_s / _DUTY)
         self._step_s = min(2 * self._step_s, longest_s)
-        self._due_s = max(now_s, self._due_s) + step_s
         return self._due_s
 
     def sample(self) -> None:

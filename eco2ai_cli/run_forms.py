@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from eco2ai_cli.cpus import Processor
+from eco2ai_cli.ledger.columns import text
 from eco2ai_cli.run_record import Run
 from eco2ai_cli.units import BYTES_PER_GB, kwh
 
@@ -66,9 +66,9 @@ def json_object(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "parent_id": run.parent_id,
-        "project": run.config.project,
-        "description": run.config.description,
-        "command": run.command,
+        "project": text(run.config.project),
+        "description": text(run.config.description),
+        "command": text(run.command),
         "exit_status": run.exit_status,
         "stop_reason": run.stop_reason,
         "start_time": stamp(run.began.wall_s),
@@ -78,12 +78,12 @@ def json_object(run: Run) -> dict[str, Any]:
         "user": run.origin.user,
         "job": run.origin.job,
         "rank": run.origin.rank,
-        "tags": dict(run.config.tags),
+        "tags": {text(key): text(value) for key, value in run.config.tags.items()},
         "cpu_time_s": run.sample.usage.cpu_s,
         "cpu_energy_kwh": _in_kwh(energy.cpu_j),
         "gpu_energy_kwh": _in_kwh(energy.gpu_j),
         "ram_energy_kwh": _in_kwh(energy.ram_j),
-        "energy_kwh": kwh(footprint.energy_j),
+        "energy_kwh": _in_kwh(footprint.energy_j),
         "emissions_kg": footprint.emissions_kg,
         "cost": footprint.cost,
         "price_per_kwh": run.config.price_per_kwh,
@@ -128,7 +128,7 @@ def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
         "CPU_name": _cpu_name(run.processor),
         "GPU_name": run.gpu_name,
         "OS": run.origin.operating_system,
-        "tags": _json_text(dict(tags)) if tags else None,
+        "tags": _json_text(values["tags"]) if tags else None,
         "caveats": ";".join(run.caveats),
     }
 
@@ -143,11 +143,8 @@ def _cpu_name(processor: Processor | None) -> str | None:
 
 def write_json(path: str, run: Run) -> None:
     """Write the run to `path` as one JSON object; raises OSError."""
-    text = _json_text(json_object(run), indent=2)
-    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(_json_text(json_object(run), indent=2) + "\n")
 
 
 def _in_kwh(joules: float | None) -> float | None:

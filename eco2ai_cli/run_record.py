@@ -76,11 +76,8 @@ class Run(NamedTuple):
 
     @property
     def energy(self) -> Energy:
-        """Joules by component, before PUE; a machine without a GPU has used 0 J there."""
-        known = Energy.since_start(self.sample)
-        if self.sample.of("gpu"):
-            return known
-        return Energy(known.cpu_j, 0.0, known.ram_j)
+        """Joules by component, before PUE."""
+        return Energy.since_start(self.sample)
 
     @property
     def footprint(self) -> Footprint:
@@ -108,7 +105,7 @@ class Run(NamedTuple):
     def method(self, component: Component) -> str:
         """Say how a component was metered; `none` where it was not, or where there is none."""
         methods = {reading.method for reading in self.sample.of(component)}
-        return "+".join(sorted(methods - {"none"})) or "none"
+        return ";".join(sorted(methods - {"none"})) or "none"
 
 
 def signal_name(number: int) -> str:

@@ -55,9 +55,7 @@ def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
         raise Eco2aiError(f"`eco2ai run` measures on Linux only; this is `{sys.platform}`")
     config = request.config
     ledger.check(config.output)
-    for path in (request.json_file, request.trace_file):
-        if path is not None:
-            _check_writable(path)
+    _check_results(request)
     if config.meters is not None and "nvml" in config.meters:
         nvml_library.check()
     return Plan(
@@ -102,14 +100,36 @@ def execute(
     return watched.status, faults.guard(partial(record, plan, watched, faults), None)
 
 
+def _check_results(request: Request) -> None:
+    """Raise WrongUsage where `--json` or `--trace` names what cannot become a file of its own."""
+    taken = {os.path.realpath(request.config.output): "ledger"}
+    for option, path in (("--json", request.json_file), ("--trace", request.trace_file)):
+        if path is None:
+            continue
+        _check_writable(path)
+        use = taken.setdefault(os.path.realpath(path), f"file of `{option}`")
+        if use != f"file of `{option}`":
+            raise WrongUsage(f"`{path}` is the {use} already", hint=f"name another for `{option}`")
+
+
 def _check_writable(path: str) -> None:
     """Raise WrongUsage where `path` cannot become a file of ours; creates nothing."""
     folder = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        raise WrongUsage(f"`{path}` is a folder", hint="name a file")
     if path.startswith(("/dev/fd/", "/dev/stdin", "/dev/stdout", "/proc/self/fd/")):
         raise WrongUsage(f"`{path}` is the command's, not ours", hint="name a file")
+    if os.path.exists(path) and not os.path.isfile(path) and path != os.devnull:
+        kind = "a folder" if os.path.isdir(path) else "no regular file"
+        raise WrongUsage(f"`{path}` is {kind}", hint="name a file")
     if not os.path.isdir(folder):
         raise WrongUsage(f"there is no folder `{folder}` for `{path}`", hint="make it first")
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise WrongUsage(f"`{path}` cannot be written", hint="name a file that you may write")
+    if _is_ledger(path):
+        raise WrongUsage(f"`{path}` is a ledger, and would be lost", hint="name another file")
+
+
+def _is_ledger(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(64).startswith(b"id,project_name,experiment_description,")

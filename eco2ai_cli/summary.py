@@ -32,22 +32,18 @@ def _headline(run: Run, width: int) -> str:
     ending = f"exit {status}" if isinstance(status, int) else f"ended by {status}"
     figures = f" · {units.format_duration(run.duration_s)} · {ending}"
     room = max(10, width - len("eco2ai ") - len(figures))
-    command = run.command.replace("\n", " ")
+    command = "".join(c if c.isprintable() else " " for c in run.command)
     if len(command) > room:
         command = command[: room - 1] + "…"
     return f"eco2ai {command}{figures}"
 
 
 def _entries(run: Run, saved_to: str | None) -> Iterator[tuple[str, str]]:
-    footprint, region, config = run.footprint, run.place.region, run.config
-    yield "energy", f"{units.format_energy(footprint.energy_j)} = {_sum(run)}"
-    place = region.name if region.name == region.code else f"{region.name} ({region.code})"
-    year = f", {region.year}" if region.year else ""
-    yield (
-        "emissions",
-        f"{units.format_mass(footprint.emissions_kg)} CO2 · {place}: "
-        f"{region.kg_per_mwh:g} kg/MWh{year}, PUE {run.place.pue:g}",
-    )
+    footprint, config = run.footprint, run.config
+    if footprint.energy_j is None or footprint.emissions_kg is None:
+        yield "energy", "not known"
+    else:
+        yield from _figures(run, footprint.energy_j, footprint.emissions_kg)
     if footprint.cost is not None and config.price_per_kwh is not None:
         amount = units.format_money(footprint.cost, config.currency)
         price = units.format_money(config.price_per_kwh, config.currency)
@@ -62,6 +58,18 @@ def _entries(run: Run, saved_to: str | None) -> Iterator[tuple[str, str]]:
         yield "saved", saved_to
     for word in run.caveats:
         yield "note", f"{caveats.sentence(word)} [{word}]"
+
+
+def _figures(run: Run, energy_j: float, emissions_kg: float) -> Iterator[tuple[str, str]]:
+    region = run.place.region
+    yield "energy", f"{units.format_energy(energy_j)} = {_sum(run)}"
+    place = region.name if region.name == region.code else f"{region.name} ({region.code})"
+    year = f", {region.year}" if region.year else ""
+    yield (
+        "emissions",
+        f"{units.format_mass(emissions_kg)} CO2 · {place}: "
+        f"{region.kg_per_mwh:g} kg/MWh{year}, PUE {run.place.pue:g}",
+    )
 
 
 def _sum(run: Run) -> str:

@@ -40,7 +40,3 @@ class Trace:
             "caveats": sorted(sample.caveats),
         }
         os.write(self._fd, json.dumps(line, allow_nan=False).encode() + b"\n")
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)

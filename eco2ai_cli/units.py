@@ -48,11 +48,6 @@ def format_mass(kg: float) -> str:
     return _scaled(kg, ((1e3, "t"), (1.0, "kg"), (1e-3, "g"), (1e-6, "mg"), (1e-9, "µg")))
 
 
-def format_power(watts: float) -> str:
-    """Write a power in kW, W or mW; three digits."""
-    return _scaled(watts, ((1e3, "kW"), (1.0, "W"), (1e-3, "mW")))
-
-
 def format_bytes(count: float) -> str:
     """Write a memory size in decimal units (1 GB is 10^9 bytes); three digits."""
     return _scaled(count, ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")))

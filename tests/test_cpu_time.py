@@ -314,3 +314,28 @@ def test_a_run_inside_a_run_is_in_both_rows_and_says_so(ledger: Path) -> None:
     assert outer_row["parent_id"] == ""
     assert float(inner_row["cpu_time(s)"]) == pytest.approx(noted, abs=tolerance_s(noted))
     assert float(outer_row["cpu_time(s)"]) > float(inner_row["cpu_time(s)"])
+
+
+def test_children_that_we_had_before_are_not_of_the_tree(ledger: Path) -> None:
+    """A shell that execs us, as the entry point of a container does, may leave us some."""
+    notes = ledger.with_name("notes")
+    hold, release = os.pipe()
+    burner = f"{PYTHON} {WORKLOADS} one {notes} 0.5 & {PYTHON} -c 'import os; os.read({hold}, 1)' &"
+    line = ["sh", "-c", burner + ' exec "$@"', "sh", *wrapped(["sleep", "0.7"], ledger)]
+    try:
+        done = subprocess.run(line, pass_fds=[hold], timeout=PATIENCE_S, check=True)
+    finally:
+        os.close(hold)
+        os.close(release)
+    assert done.returncode == 0
+    row = only_row(ledger)
+    assert float(row["cpu_time(s)"]) < 0.1
+    assert row["processes"] == "1"
+    assert "left-running" not in row["caveats"]
+
+
+def test_a_parent_of_a_thousand_children_is_seen_whole(ledger: Path) -> None:
+    """The kernel gives a list of children in pieces of 4 KB, about 700 of them."""
+    script = "for i in $(seq 1000); do sleep 100 & done; sleep 3; kill $(jobs -p); wait"
+    run(wrapped(["bash", "-c", script], ledger, "-i", "0.2"))
+    assert int(only_row(ledger)["processes"]) >= 850

@@ -24,23 +24,29 @@ class Machine:
 
     now_s: float = 100.0
     failing: bool = False
+    used_s: float = 0.0
+    look_costs_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.memory = Integrator()
 
     def clock(self) -> Clock:
-        return Clock(lambda: self.now_s, lambda: self.now_s, lambda: self.now_s)
+        def now() -> float:
+            return self.now_s
+
+        return Clock(now, now, now, lambda: self.used_s)
 
     def usage(self, now_s: float) -> Usage:
         if self.failing:
             raise RuntimeError("cannot look")
+        self.used_s += self.look_costs_s
         cpu_s = 2 * (self.now_s - 100.0)
         return Usage(cpu_s, 2**30, self.memory.advance(2**30, now_s), pids=(1,))
 
 
 def recorder_of(machine: Machine, interval_s: float = 1.0) -> Recorder:
-    recorder = Recorder(machine, interval_s, clock=machine.clock(), faults=Faults())
-    recorder.meters = (TdpMeter(5.0, "cpu", frozenset()), RamMeter())
+    recorder = Recorder(machine, interval_s, began_s=100.0, clock=machine.clock(), faults=Faults())
+    recorder.meters = (TdpMeter(5.0, "cpu", frozenset()), RamMeter(0.375))
     return recorder
 
 
@@ -86,6 +92,18 @@ def test_the_beats_quicken_at_the_start_and_then_keep_the_interval() -> None:
     assert steps[-1] == pytest.approx(1000.0)
 
 
+@pytest.mark.parametrize("cost_s", [0.001, 0.01, 0.1])
+def test_looking_costs_half_a_percent_of_a_core_at_the_most(cost_s: float) -> None:
+    machine = Machine(look_costs_s=cost_s)
+    recorder = recorder_of(machine)
+    for _ in range(200):
+        machine.now_s = recorder.beat()
+    used_s, began_s = machine.used_s, machine.now_s
+    for _ in range(100):
+        machine.now_s = recorder.beat()
+    assert (machine.used_s - used_s) / (machine.now_s - began_s) <= 0.005 * 1.0001
+
+
 def test_a_late_beat_is_noted_and_not_repeated() -> None:
     machine = Machine()
     recorder = recorder_of(machine)
@@ -100,7 +118,7 @@ def test_a_late_beat_is_noted_and_not_repeated() -> None:
 def test_a_look_that_fails_costs_a_sample_and_is_kept_as_a_fault() -> None:
     machine = Machine()
     faults = Faults()
-    recorder = Recorder(machine, 1.0, clock=machine.clock(), faults=faults)
+    recorder = Recorder(machine, 1.0, began_s=100.0, clock=machine.clock(), faults=faults)
     recorder.sample()
     machine.failing = True
     due = recorder.beat()
@@ -126,7 +144,7 @@ def test_an_observer_that_fails_takes_nothing_from_the_others() -> None:
 
 def test_what_is_not_known_is_not_zero() -> None:
     usage = Usage(1.0, None, None)
-    (reading,) = RamMeter().sample(usage, 0.0)
+    (reading,) = RamMeter(0.375).sample(usage, 0.0)
     assert reading.energy_j is None
     assert Energy.since_start(Sample(1.0, usage, (reading,))).ram_j is None
 

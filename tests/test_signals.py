@@ -95,6 +95,23 @@ def test_a_signal_from_the_tree_itself_is_not_passed_on(ledger: Path) -> None:
     assert run(wrapped(["/bin/sh", "-c", script], ledger)).stdout == b"end\n"
 
 
+def test_a_signal_from_a_child_that_was_just_born_is_not_passed_on(ledger: Path) -> None:
+    script = "/bin/kill -USR1 $PPID; echo end"
+    assert run(wrapped(["/bin/sh", "-c", script], ledger)).stdout == b"end\n"
+
+
+def test_a_signal_to_the_group_is_not_passed_on_however_late_we_take_it(ledger: Path) -> None:
+    """We were stopped when it came: the command has had it for long."""
+    with started(ledger, "USR1") as job:
+        os.kill(job.process.pid, signal.SIGSTOP)
+        assert state_of(job.process.pid) == "T"
+        os.killpg(job.process.pid, signal.SIGUSR1)
+        assert job.output.readline() == b"SIGUSR1\n"
+        time.sleep(0.5)  # longer than any tolerance of the wrapper's
+        os.kill(job.process.pid, signal.SIGCONT)
+        assert job.arrivals() == []
+
+
 @pytest.mark.parametrize("options", [[], ["--foreground"]])
 def test_timeout_ends_the_command_once(options: list[str], ledger: Path) -> None:
     line = ["timeout", *options, "-s", "TERM", "1.5", *wrapped([*VICTIM, "TERM"], ledger)]

@@ -22,8 +22,9 @@ def die_of(number: int) -> NoReturn:
     """Die of the signal `number`, without leaving a core file of ours."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if number not in (signal.SIGKILL, signal.SIGSTOP):
-        signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        with contextlib.suppress(OSError, ValueError):  # two are the C library's own
+            signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # process 1 of a container does not die of signals; shells say 128 + n
 

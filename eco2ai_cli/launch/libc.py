@@ -11,11 +11,8 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-_LIBRARY = ctypes.CDLL(None, use_errno=True)
-
-
 def _prctl(option: int, argument: int | bytes) -> None:
-    function = _LIBRARY.prctl
+    function = ctypes.CDLL(None, use_errno=True).prctl
     value = ctypes.c_char_p(argument) if isinstance(argument, bytes) else ctypes.c_ulong(argument)
     if function(ctypes.c_int(option), value, ctypes.c_ulong(0), ctypes.c_ulong(0), 0) != 0:
         error = ctypes.get_errno()

@@ -39,22 +39,25 @@ class Sentinel:
         self._notes_fd = read
         self._seen: dict[int, float] = {}
 
-    def also_got(self, number: int) -> bool:
-        """Tell whether the whole group got the signal `number` that we just got."""
+    def also_got(self, number: int, since_s: float) -> bool:
+        """Tell whether the whole group got the signal `number` that we just got.
+
+        `since_s`: the earliest that it can have been sent (monotonic seconds).
+        """
         until_s = time.monotonic() + _LOOK_AHEAD_S
         poll = select.poll()
         poll.register(self._notes_fd, select.POLLIN)
         while True:
             alive = self._take_notes()
             now_s = time.monotonic()
-            if now_s - self._seen.get(number, -1e9) < _LOOK_BACK_S + _LOOK_AHEAD_S:
+            if self._seen.get(number, -1e9) > since_s - _LOOK_BACK_S:
                 return True
             if not alive or now_s >= until_s:
                 return False
             poll.poll((until_s - now_s) * 1000)
 
     def dismiss(self) -> None:
-        """End the sentinel and reap it."""
+        """End the sentinel; it is left to be reaped like any child."""
         os.close(self._notes_fd)
         if self.pid < 0:
             return
@@ -62,7 +65,7 @@ class Sentinel:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
     def _take_notes(self) -> bool:
         """Read what was noted; False when there will be no more."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from eco2ai_cli.clock import Clock, Moment
+from eco2ai_cli.errors import Eco2aiError
 from eco2ai_cli.launch import descriptors, libc
 from eco2ai_cli.launch.sentinel import Sentinel
 from eco2ai_cli.launch.spawn import Inherited, release, spawn
@@ -46,14 +47,20 @@ def start(
 ) -> Started:
     """Start `argv`; from here on every signal to us is blocked and waits to be taken.
 
-    Raises CommandNotFound or CommandNotExecutable, and OSError where no process can be made.
+    Raises CommandNotFound or CommandNotExecutable, and Eco2aiError where no process can be made.
     """
-    descriptors.fill_standard_gaps()
-    inherited = Inherited.take()
-    libc.become_subreaper()
-    child = spawn(argv, environ, inherited, die_with_us=die_with_us)
-    tree.attach(child.pid)
-    sentinel = Sentinel()
+    try:
+        descriptors.fill_standard_gaps()
+        inherited = Inherited.take()
+        libc.become_subreaper()
+        child = spawn(argv, environ, inherited, die_with_us=die_with_us)
+        tree.attach(child.pid)
+        sentinel = Sentinel()
+    except OSError as error:
+        raise Eco2aiError(
+            f"no process can be started: {(error.strerror or str(error)).lower()}",
+            hint="`ulimit -a` shows the limits on processes and open files",
+        ) from error
     tree.ignore(sentinel.pid)
     began = clock.now()
     try:

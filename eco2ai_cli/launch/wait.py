@@ -17,6 +17,7 @@ _JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 _HANG_UP = frozenset({signal.SIGHUP, signal.SIGCONT})
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
 _SETTLING_S = 0.03
+_AT_ONCE_S = 0.001
 
 
 class Children(Protocol):
@@ -59,8 +60,8 @@ class Waiter:
         self._status: int | None = None
         self.ended: Moment | None = None
         self._stop_signals: dict[int, float] = {}
-        # What the kernel sends for a fault of our own must end us, not be passed on.
         self._watched = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        self._returned_s = time.monotonic()  # from the last sigtimedwait
 
     def wait(self) -> int:
         """Return the wait status of the child when it has ended."""
@@ -99,7 +100,9 @@ class Waiter:
                 if now_s >= due_s:
                     due_s = self._beat()
                 info = signal.sigtimedwait(self._watched, max(0.0, due_s - now_s))
-                if info is not None and info.si_signo in _ENDING:
+                if info is not None and info.si_signo in _JOB_CONTROL:
+                    self._stop(info.si_signo)
+                elif info is not None and info.si_signo in _ENDING:
                     return
             elif now_s >= until_s:
                 return
@@ -107,16 +110,19 @@ class Waiter:
                 signal.sigtimedwait({signal.SIGCHLD}, until_s - now_s)
 
     def _turn(self, due_s: float) -> float:
-        left_s = due_s - time.monotonic()
-        info = signal.sigtimedwait(self._watched, max(0.0, left_s))
-        if info is None or left_s <= 0:
+        """Take one signal, or wait until the beat is due; return when the next is due."""
+        before_s, entered_s = self._returned_s, time.monotonic()
+        info = signal.sigtimedwait(self._watched, max(0.0, due_s - entered_s))
+        self._returned_s = time.monotonic()
+        if info is None or entered_s >= due_s:
             due_s = self._beat()
         if info is None:
             return due_s
         if info.si_signo == signal.SIGCHLD:
             self._look_after_children()
         else:
-            self._pass_on(info)
+            at_once = self._returned_s - entered_s < _AT_ONCE_S
+            self._pass_on(info, since_s=before_s if at_once else self._returned_s)
         return due_s
 
     def _look_after_children(self) -> None:
@@ -129,8 +135,11 @@ class Waiter:
                 self._status = status
                 self.ended = self._clock.now()
 
-    def _pass_on(self, info: signal.struct_siginfo) -> None:
-        """Give the command a signal that was sent to us alone."""
+    def _pass_on(self, info: signal.struct_siginfo, since_s: float) -> None:
+        """Give the command a signal that was sent to us alone.
+
+        `since_s`: the earliest that it can have been sent; it may have waited while we were busy.
+        """
         number = info.si_signo
         if number in _JOB_CONTROL:
             self._stop_signals[number] = time.monotonic()
@@ -142,7 +151,7 @@ class Waiter:
             return
         if info.si_pid == os.getpid() or self._children.owns(info.si_pid):
             return
-        if not self._sentinel.also_got(number):
+        if not self._sentinel.also_got(number, since_s):
             self._forward(number)
 
     def _forward(self, number: int) -> None:
@@ -157,9 +166,12 @@ class Waiter:
         noticed_s = self._stop_signals.pop(number, -1e9)
         came_to_us = number in signal.sigpending() or time.monotonic() - noticed_s < 2.0
         if came_to_us or _in_foreground():
-            os.kill(os.getpid(), number)  # still blocked, it is one with what the group was sent
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # here we stay until resumed
-            signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        os.kill(os.getpid(), number)  # still blocked, it is one with what the group was sent
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # here we stay until resumed
+        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
 
 
 def _in_foreground() -> bool:

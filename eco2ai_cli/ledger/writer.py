@@ -16,6 +16,8 @@ from eco2ai_cli.ledger.precheck import OPEN_FLAGS, cannot, check_kind
 Write = Callable[[int, bytes], int]
 
 LOCK_TIMEOUT_S = 10.0
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What file systems answer that know no locks: Lustre and some NFS and FUSE mounts."""
 _FIRST_PAUSE_S = 0.0005
 _LONGEST_PAUSE_S = 0.02
 
@@ -96,7 +98,11 @@ def _locked(fd: int, deadline_s: float) -> bool:
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return True  # one write to the end stays whole on one machine even so
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
             if time.monotonic() >= deadline_s:
                 return False
             time.sleep(pause_s)

@@ -20,6 +20,10 @@ class Meter(Protocol):
         """Return one cumulative reading a device at `now_s` (seconds, monotonic clock)."""
         ...
 
+    def finish(self) -> None:
+        """Bring the source up to date for the last sample; waits 0.2 s at most."""
+        ...
+
     def close(self) -> None:
         """Let go of the source; idempotent, never raises, never waits more than 0.5 s."""
         ...

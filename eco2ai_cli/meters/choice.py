@@ -26,7 +26,7 @@ def open_meters(
 
     `processor` is None where it could not be told: then the CPU is not metered.
 
-    No GPU here and nothing to meter it with: no meter, because its energy is zero.
+    No GPU here: no meter for it, because there is nothing that could use energy.
     """
 
     def allowed(word: str) -> bool:
@@ -42,8 +42,12 @@ def open_meters(
         from eco2ai_cli.meters.nvml import NvmlMeter  # whoever has no GPU pays nothing for it
 
         gpu = NvmlMeter(environ=environ)
-        gpu.start()
-        meters.append(gpu)
+        try:
+            gpu.start()
+        except (OSError, RuntimeError):  # no thread left for it
+            meters.append(Unmetered("gpu"))
+        else:
+            meters.append(gpu)
     elif any(map(os.path.exists, _GPU_DEVICES)):
         meters.append(Unmetered("gpu"))
     return tuple(meters)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from eco2ai_cli.processes.procfs import parse_stat, read_file
+from eco2ai_cli.processes.procfs import lineage
 
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """Linux's PROC_PID_INIT_INO, 0xEFFFFFFC (include/linux/proc_ns.h, since 3.8)."""
@@ -26,12 +26,7 @@ class Job(NamedTuple):
 
     def begot(self, pid: int) -> bool:
         """Tell whether an ancestor of `pid` is in the tree: it was born since that was read."""
-        parent = parent_of(pid, self.proc)
-        while parent is not None and parent > 1:
-            if parent in self.tree:
-                return True
-            parent = parent_of(parent, self.proc)
-        return False
+        return any(ancestor in self.tree for ancestor in lineage(pid, self.proc))
 
 
 def own_pid_namespace(proc: str = "/proc") -> bool:
@@ -43,21 +38,13 @@ def own_pid_namespace(proc: str = "/proc") -> bool:
         return False
 
 
-def parent_of(pid: int, proc: str = "/proc") -> int | None:
-    """Return the parent of `pid`; None if there is no such process here."""
-    try:
-        return parse_stat(read_file(f"{proc}/{pid}/stat")).ppid
-    except OSError:
-        return None
-
-
 def translated(pids: frozenset[int], tree: frozenset[int], proc: str = "/proc") -> bool:
     """Tell whether the driver speaks the PIDs of our namespace, as newer open modules do.
 
     Only if it lists one of ours and nobody who does not exist here: a PID of the host that
     happens to be one of ours must not hide our real one (HAMi-core issue 112).
     """
-    return bool(pids & tree) and all(parent_of(pid, proc) is not None for pid in pids)
+    return bool(pids & tree) and all(os.path.exists(f"{proc}/{pid}") for pid in pids)
 
 
 def visible(environ: Mapping[str, str], uuids: tuple[str, ...]) -> frozenset[str]:

@@ -153,7 +153,7 @@ class NvmlMeter:
         if usage.pids:
             self._tell(frozenset(usage.pids), now_s)
         else:
-            answered = self.finish()
+            answered = self._catch_up()
         slot = self._slot
         if slot is None:
             return (_UNAVAILABLE,) if now_s - self._polled_s > OPENING_S else ()
@@ -165,7 +165,11 @@ class NvmlMeter:
             for seen_s, reading in slot
         )
 
-    def finish(self, timeout_s: float = LAST_LOOK_S) -> bool:
+    def finish(self) -> None:
+        """Wait for fresh values, so that the last sample of a tree that lives on has them."""
+        self._catch_up()
+
+    def _catch_up(self, timeout_s: float = LAST_LOOK_S) -> bool:
         """Wait for values from now on; False if the driver does not answer in time."""
         thread = self._thread
         if thread is None or not thread.is_alive() or self._slot is None:

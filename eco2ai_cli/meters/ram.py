@@ -5,16 +5,17 @@ from __future__ import annotations
 from eco2ai_cli.model import Component, Reading, Usage
 from eco2ai_cli.units import BYTES_PER_GIB
 
-W_PER_GB = 0.375
-"""Watts per GB of DDR3/DDR4 (Budennyy et al. 2022; its "GB" is 2^30 bytes, as in its code)."""
-
 
 class RamMeter:
-    """Charges the memory of the tree, shared pages counted once, with a constant power per GB."""
+    """Charges the memory of the tree, shared pages counted once, with a constant power per GB.
+
+    `w_per_gb`: 0.375 W/GB for DDR3 and DDR4 (Budennyy et al. 2022); the paper's "GB" is 2^30 bytes,
+    as in its code.
+    """
 
     component: Component = "ram"
 
-    def __init__(self, w_per_gb: float = W_PER_GB) -> None:
+    def __init__(self, w_per_gb: float) -> None:
         self._w_per_byte = w_per_gb / BYTES_PER_GIB
 
     def sample(self, usage: Usage, now_s: float) -> tuple[Reading, ...]:
@@ -32,6 +33,9 @@ class RamMeter:
                 power_w=self._w_per_byte * (usage.memory_bytes or 0),
             ),
         )
+
+    def finish(self) -> None:
+        """Nothing lags behind."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -32,5 +32,8 @@ class TdpMeter:
             ),
         )
 
+    def finish(self) -> None:
+        """Nothing lags behind."""
+
     def close(self) -> None:
         """Nothing is open."""

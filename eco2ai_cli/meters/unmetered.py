@@ -18,5 +18,8 @@ class Unmetered:
         """Return the reading that knows nothing."""
         return (self._reading,)
 
+    def finish(self) -> None:
+        """Nothing lags behind."""
+
     def close(self) -> None:
         """Nothing is open."""

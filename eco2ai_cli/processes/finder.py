@@ -7,9 +7,9 @@ a scan of `/proc` by the processes of the machine. Both name every newborn with 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
-from eco2ai_cli.processes.procfs import parse_stat, read_file
+from eco2ai_cli.processes.procfs import children_of, parse_stat, read_file
 
 
 class Finder:
@@ -54,25 +54,10 @@ class Finder:
     ) -> Iterator[tuple[int, int]]:
         queue = [(self._root, 2), *possible_parents.items()]
         for pid, threads in queue:
-            for child in self._children(pid, threads):
+            for child in children_of(pid, threads, self._proc):
                 if child not in members and child not in self.ignored:
                     queue.append((child, 2))
                     yield child, pid
-
-    def _children(self, pid: int, threads: int) -> list[int]:
-        """Return the children of `pid`; each belongs to the thread that forked it."""
-        tasks = f"{self._proc}/{pid}/task"
-        found: list[int] = []
-        try:
-            names: Iterable[str] = (str(pid),) if threads == 1 else os.listdir(tasks)
-        except OSError:
-            return found
-        for name in names:
-            try:
-                found += map(int, read_file(f"{tasks}/{name}/children").split())
-            except OSError:
-                continue  # no children (an empty file), or the thread has ended
-        return found
 
     def _scan(self, members: Collection[int]) -> Iterator[tuple[int, int]]:
         parents: dict[int, int] = {}
@@ -101,4 +86,8 @@ class Finder:
                 inside.add(pid)
                 outsiders.pop(str(pid), None)
                 yield pid, parents.pop(pid)
+        for pid, ppid in parents.items():
+            # Whose parent has ended meanwhile will be given another: perhaps one of the tree.
+            if ppid and ppid not in parents and str(ppid) not in outsiders:
+                del outsiders[str(pid)]
         self._outsiders = outsiders

@@ -22,7 +22,10 @@ from eco2ai_cli.processes import memory
 from eco2ai_cli.processes.finder import Finder
 from eco2ai_cli.processes.member import Files, Member
 from eco2ai_cli.processes.perf import SecondOpinion
-from eco2ai_cli.processes.procfs import ignores_sigchld
+from eco2ai_cli.processes.procfs import children_of, ignores_sigchld, lineage
+
+_FALL_S = 0.05
+"""A total that falls by more, in CPU seconds, is no matter of ticks: somebody was forgotten."""
 
 
 class LinuxTree:
@@ -47,9 +50,14 @@ class LinuxTree:
         self._before_exec_s = 0.0
         self._highest_s = 0.0
         self._autoreaped = False
+        self._burials = 0
 
     def attach(self, pid: int) -> None:
-        """Take `pid`, which waits to exec, as the root of the tree."""
+        """Take `pid`, which waits to exec, as the root of the tree.
+
+        Children that we had before are not of the tree: a shell may have left us some at its exec.
+        """
+        self._ignored.update(set(children_of(os.getpid(), 1, self._files.proc)) - {pid})
         self._members[pid] = Member(pid, os.getpid())
         if self._use_perf:
             self._perf.attach(pid)
@@ -63,8 +71,10 @@ class LinuxTree:
         self._before_exec_s = before_exec_s
 
     def owns(self, pid: int) -> bool:
-        """Tell whether `pid` is a living member of the tree, as far as it was seen."""
-        return pid in self._members
+        """Tell whether `pid` is of the tree, also if it was born since the last look."""
+        if pid in self._members:
+            return True
+        return any(ancestor in self._members for ancestor in lineage(pid, self._files.proc))
 
     def has_children(self) -> bool:
         """Tell whether anyone of the tree is left: all who live hang below a child of ours."""
@@ -72,7 +82,8 @@ class LinuxTree:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return False
-        return True
+        children = children_of(os.getpid(), 2, self._files.proc)
+        return not children or not self._ignored.issuperset(children)
 
     def reap(self) -> Iterator[tuple[int, int]]:
         """Yield (pid, wait status) of each child that ended or stopped; never blocks.
@@ -86,20 +97,20 @@ class LinuxTree:
                 seen = os.waitid(os.P_ALL, 0, anything)
                 if seen is None:
                     return
-                self._check_autoreap(seen.si_pid)
+                self._look_at_zombie(seen.si_pid)
                 pid, status, usage = os.wait4(seen.si_pid, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
                 return
             if pid == 0:
                 continue
-            if os.WIFSTOPPED(status):
-                pass
-            elif pid in self._ignored:
-                self._ignored.remove(pid)  # its number may be another's next
-            else:
-                self._reaped_s += usage.ru_utime + usage.ru_stime
-                self._forget(self._members.pop(pid, None))
             yield pid, status
+            if os.WIFSTOPPED(status):
+                continue
+            if pid in self._ignored:
+                self._ignored.remove(pid)  # its number may be another's next
+                continue
+            self._reaped_s += usage.ru_utime + usage.ru_stime
+            self._forget(self._members.pop(pid, None))
 
     def usage(self, now_s: float) -> Usage:
         """Look at the tree once; `now_s`: seconds on the clock that stops in suspend."""
@@ -114,7 +125,7 @@ class LinuxTree:
         if perf_s is not None:
             counted_s = perf_s
             caveats = frozenset({"cpu-by-perf"})
-        elif lost_s > 0 or (self._autoreaped and not self._perf.is_there):
+        elif lost_s > 0 or (not self._perf.is_there and self._something_escapes(counted_s)):
             caveats = frozenset({"tree-escaped"})
         self._highest_s = max(self._highest_s, counted_s)
         memory_bytes = self._memory_bytes()
@@ -162,9 +173,19 @@ class LinuxTree:
         if not member.look(self._files, self._members):
             return False
         looks = member.looks
-        if looks > 1 and looks & (looks - 1) == 0:  # at 2, 4, 8 …: it may be done at any time
+        if looks & (looks - 1) == 0:  # at 1, 2, 4, 8 …: it may be done at any time
             self._check_autoreap(member.pid)
         return True
+
+    def _look_at_zombie(self, pid: int) -> None:
+        # Of a storm of orphans a part must do: a look is half of what the burial costs.
+        self._burials += 1
+        if self._burials < 64 or self._burials % 16 == 0:
+            self._check_autoreap(pid)
+
+    def _something_escapes(self, counted_s: float) -> bool:
+        """Tell whether a parent has its children forgotten, or less is counted than was seen."""
+        return self._autoreaped or self._highest_s - counted_s > _FALL_S
 
     def _check_autoreap(self, pid: int) -> None:
         """Look whether a process has the kernel forget its children."""

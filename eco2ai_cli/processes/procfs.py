@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -58,6 +59,36 @@ def read_file(path: str) -> bytes:
     if not data:
         raise ProcessLookupError(path)
     return data
+
+
+def children_of(pid: int, threads: int, proc: str = "/proc") -> list[int]:
+    """Return the children of `pid` by its `children` files, one a thread; [] when it is gone.
+
+    A kernel built without CONFIG_PROC_CHILDREN has no such files: [] as well.
+    """
+    tasks = f"{proc}/{pid}/task"
+    found: list[int] = []
+    try:
+        names = [str(pid)] if threads == 1 else os.listdir(tasks)
+    except OSError:
+        return found
+    for name in names:
+        try:
+            with open(f"{tasks}/{name}/children", "rb", buffering=0) as file:
+                found += map(int, file.readall().split())  # a read gives 4 KB at the most
+        except OSError:
+            continue  # the thread has ended
+    return found
+
+
+def lineage(pid: int, proc: str = "/proc") -> Iterator[int]:
+    """Yield the ancestors of `pid`, its parent first, as far as they can be read."""
+    while pid > 1:
+        try:
+            pid = parse_stat(read_file(f"{proc}/{pid}/stat")).ppid
+        except OSError:
+            return
+        yield pid
 
 
 def cpu_clock_s(pid: int) -> float:
