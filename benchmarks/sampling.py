@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import psutil
@@ -23,6 +25,15 @@ from eco2ai_cli.processes.linux import LinuxTree
 ROUNDS = 40  # one look in eight reads the processes that have not run, too
 AT_MOST_S = 600
 """When the processes of a tree end by themselves, should nobody be left to end them."""
+
+
+STRANGERS = """
+import os, signal, sys
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        signal.alarm(int(sys.argv[2]))
+        signal.pause()
+"""
 
 
 class Case(NamedTuple):
@@ -98,6 +109,19 @@ def live_as_group(size: int, wakes: int) -> None:
         signal.sigwait({signal.SIGUSR1})
 
 
+@contextmanager
+def strangers(count: int) -> Iterator[None]:
+    """Have `count` processes alive that sleep and are no descendants of ours."""
+    command = [sys.executable, "-c", STRANGERS, str(count), str(AT_MOST_S)]
+    parent = subprocess.Popen(command, start_new_session=True)
+    parent.wait()  # then they are children of init, and known by their group
+    try:
+        yield
+    finally:
+        if count:
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
 def ask_psutil(root: int) -> None:
     process = psutil.Process(root)
     for member in (process, *process.children(recursive=True)):
@@ -117,10 +141,7 @@ def cpu_s(work: Callable[[], object], busy: Group | None) -> float:
 def measure(case: Case, busy: bool) -> tuple[list[float], list[float]]:
     """Return the CPU seconds of each look of ours and of each by psutil."""
     tree = LinuxTree()
-    with ExitStack() as stack:
-        if case.others:
-            stack.enter_context(group(case.others, tree.ignore))
-        members = stack.enter_context(group(case.size, tree.attach))
+    with strangers(case.others), group(case.size, tree.attach) as members:
         woken = members if busy else None
         ours, theirs = in_turn(
             ROUNDS,

@@ -113,7 +113,7 @@ def introduce(question: str) -> None:
     print(
         f"{_processor_name()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}, "
-        f"load {os.getloadavg()[0]:.1f}\n"
+        f"load {os.getloadavg()[0]:.1f}, {sum(map(str.isdigit, os.listdir('/proc')))} processes\n"
     )
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, "tests")
 from ledger_rows import a_row
 from eco2ai_cli import ledger
 from eco2ai_cli.errors import LedgerError
-from eco2ai_cli.ledger import chain, extension  # now: nobody may not read our folder
+from eco2ai_cli.ledger import chain, extension, unsaved, writer  # nobody cannot read our folder
 folder = sys.argv[1]
 path = os.path.join(folder, "l.csv")
 def refused(call, *arguments, **options):
