@@ -130,7 +130,9 @@ def test_the_row_has_what_the_control_group_was_given(
     )
     places = {"NOTES": str(tmp_path / "notes"), "MAKEFILE": str(makefile)}
     command = [places.get(word, word) for word in command]
-    line = wrapped(["sh", "-c", ENTER, "sh", cgroup, *command], ledger, "-i", interval)
+    # Helpers of multiprocessing outlive their parent by a moment; on a busy machine, a long one.
+    options = ["-i", interval, "--wait", "tree"]
+    line = wrapped(["sh", "-c", ENTER, "sh", cgroup, *command], ledger, *options)
     result = run(line)
     assert result.returncode == 0, result.stderr.decode()
     # The shell that enters the group has used some milliseconds by then, outside of it.

@@ -121,11 +121,12 @@ class LinuxTree:
         counted_s = self._reaped_s + sum(m.total_s for m in members) + lost_s
         counted_s = max(0.0, counted_s - self._before_exec_s)
         caveats = frozenset[str]()
-        perf_s = self._perf.of(counted_s)
+        escapes = lost_s > 0 or self._something_escapes(counted_s)
+        perf_s = self._perf.of(counted_s, suspicious=escapes)
         if perf_s is not None:
             counted_s = perf_s
             caveats = frozenset({"cpu-by-perf"})
-        elif lost_s > 0 or (not self._perf.is_there and self._something_escapes(counted_s)):
+        elif lost_s > 0 or (escapes and not self._perf.is_there):
             caveats = frozenset({"tree-escaped"})
         self._highest_s = max(self._highest_s, counted_s)
         memory_bytes = self._memory_bytes()
