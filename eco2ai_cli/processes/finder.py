@@ -52,7 +52,8 @@ class Finder:
     def _walk(
         self, members: Collection[int], possible_parents: dict[int, int]
     ) -> Iterator[tuple[int, int]]:
-        queue = [(self._root, 2), *possible_parents.items()]
+        # Only the first thread of ours forks, and orphans are given to it.
+        queue = [(self._root, 1), *possible_parents.items()]
         for pid, threads in queue:
             for child in children_of(pid, threads, self._proc):
                 if child not in members and child not in self.ignored:

@@ -71,6 +71,8 @@ class Member:
         self._own_s = self._first_waited_s = self._debit_s = 0.0
         self._start_ticks = 0
         self._image: memory.Image = (b"", b"")
+        self._resident = -1
+        self._pages = memory.Pages(0, 0)
         self._anonymous = 0
         self._inherited: int | None = None
         self._shared_memory = self._shared_when_asked = 0
@@ -86,9 +88,13 @@ class Member:
                 stat = parse_stat(files.read_kept(self.kept, self.pid, "stat"))
                 if self.looks and stat.start_ticks != self._start_ticks:
                     return False  # the pid was recycled
-                pages = memory.parse_statm(files.read_kept(self.kept, self.pid, "statm"))
+                # What is resident has not changed in number: then hardly in kind.
+                if stat.resident_pages != self._resident or self.looks % _THOROUGH_LOOK == 0:
+                    self._resident = stat.resident_pages
+                    statm = files.read_kept(self.kept, self.pid, "statm")
+                    self._pages = memory.parse_statm(statm)
                 self._note(stat, own_s)
-                self._weigh(stat, pages, files, family)
+                self._weigh(stat, self._pages, files, family)
         except OSError:
             return False
         self.looks += 1

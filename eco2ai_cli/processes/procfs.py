@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PIECE = 3000  # a list is told in pieces of up to 4 KB; what is shorter than this is all
 _SIGCHLD_BIT = 1 << 16  # SIGCHLD is 17 on every architecture Python runs on but MIPS and SPARC
 
 
@@ -29,6 +30,7 @@ class Stat(NamedTuple):
     waited_s: float
     threads: int
     start_ticks: int
+    resident_pages: int
     image: tuple[bytes, bytes]
 
 
@@ -42,18 +44,22 @@ def parse_stat(data: bytes) -> Stat:
         waited_s=(int(fields[13]) + int(fields[14])) / TICKS_PER_S,
         threads=int(fields[17]),
         start_ticks=int(fields[19]),
+        resident_pages=int(fields[21]),
         image=(fields[23], fields[25]),
     )
 
 
 def read_file(path: str) -> bytes:
-    """Return the content of a small file of `/proc` in one read.
+    """Return the content of a file of `/proc`.
 
-    Raises ProcessLookupError where the process ended between the opening and the reading.
+    Raises ProcessLookupError where it is empty: the process ended since the file was opened.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(fd, 65536)
+        if len(data) > _PIECE:
+            while more := os.read(fd, 65536):
+                data += more
     finally:
         os.close(fd)
     if not data:
@@ -74,10 +80,9 @@ def children_of(pid: int, threads: int, proc: str = "/proc") -> list[int]:
         return found
     for name in names:
         try:
-            with open(f"{tasks}/{name}/children", "rb", buffering=0) as file:
-                found += map(int, file.readall().split())  # a read gives 4 KB at the most
+            found += map(int, read_file(f"{tasks}/{name}/children").split())
         except OSError:
-            continue  # the thread has ended
+            continue  # it has none, or the thread has ended
     return found
 
 
