@@ -3,7 +3,8 @@
 The command does a fixed piece of work again and again; its start is left out, that is `startup.py`.
 It runs bare, wrapped, and bare again, in turn. How far bare differs from bare says how small a
 slow-down this machine can show: cores that are shared with strangers vary by far more than the
-target. Their fastest piece varies less, and tells whether anything slows the command all the time.
+target. Their fastest piece varies less, and tells whether anything slows the command all the time;
+what slows it now and then is what we take beside it, and that is in `idle.py`.
 """
 
 from __future__ import annotations
@@ -81,9 +82,10 @@ def main() -> None:
         )
     compare("wall", *([t.wall_s for t in series] for series in runs))
     compare("CPU", *([t.cpu_s for t in series] for series in runs))
-    bare, wrapped, again = (min(t.fastest_s for t in series) for series in runs)
-    print(f"  fastest piece of all rounds, bare again / bare: {again / bare:.4f}")
-    judge("fastest piece of all rounds, wrapped / bare", wrapped / bare, at_most=AT_MOST)
+    # The first quartile: clocks of shared cores have faster and slower steps, each for seconds.
+    bare, wrapped, again = (statistics.quantiles([t.fastest_s for t in r])[0] for r in runs)
+    print(f"  fastest piece, bare again / bare: {again / bare:.4f}")
+    judge("fastest piece, wrapped / bare", 2 * wrapped / (bare + again), at_most=AT_MOST)
 
 
 if __name__ == "__main__":

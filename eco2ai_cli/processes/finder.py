@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
-from eco2ai_cli.processes.procfs import children_of, parse_stat, read_file
+from eco2ai_cli.processes.procfs import PIECE_BYTES, children_of, parse_stat, read_file
 
 
 class Finder:
@@ -26,7 +26,14 @@ class Finder:
         self._children_work = use_children and os.path.exists(f"{proc}/{root}/task/{root}/children")
         self._outsiders: dict[str, int] = {}
         self._scanned_last = False
+        self._root_fd: int | None = None
         self.ignored: set[int] = set()
+
+    def close(self) -> None:
+        """Close what is kept open."""
+        if self._root_fd is not None:
+            os.close(self._root_fd)
+            self._root_fd = None
 
     def newborns(
         self, members: Collection[int], possible_parents: dict[int, int]
@@ -52,13 +59,30 @@ class Finder:
     def _walk(
         self, members: Collection[int], possible_parents: dict[int, int]
     ) -> Iterator[tuple[int, int]]:
-        # Only the first thread of ours forks, and orphans are given to it.
         queue = [(self._root, 1), *possible_parents.items()]
         for pid, threads in queue:
-            for child in children_of(pid, threads, self._proc):
+            children = (
+                self._children_of_root()
+                if pid == self._root
+                else children_of(pid, threads, self._proc)
+            )
+            for child in children:
                 if child not in members and child not in self.ignored:
                     queue.append((child, 2))
                     yield child, pid
+
+    def _children_of_root(self) -> list[int]:
+        """Read them by a file that is kept open: for an idle tree this is most of a look.
+
+        Only the first thread of ours forks, and orphans are given to it.
+        """
+        if self._root_fd is None:
+            path = f"{self._proc}/{self._root}/task/{self._root}/children"
+            self._root_fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        data = os.pread(self._root_fd, 65536, 0)
+        if len(data) > PIECE_BYTES:
+            return children_of(self._root, 1, self._proc)
+        return list(map(int, data.split()))
 
     def _scan(self, members: Collection[int]) -> Iterator[tuple[int, int]]:
         parents: dict[int, int] = {}

@@ -144,6 +144,8 @@ class LinuxTree:
             self._files.close(member.kept)
         self._members.clear()
         self._perf.close()
+        if self._finder is not None:
+            self._finder.close()
 
     def _look_at_known(self) -> None:
         gone = [m for m in self._members.values() if not self._look_at(m)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_PIECE = 3000  # a list is told in pieces of up to 4 KB; what is shorter than this is all
+PIECE_BYTES = 3000  # a list is told in pieces of up to 4 KB; what is shorter than this is all
 _SIGCHLD_BIT = 1 << 16  # SIGCHLD is 17 on every architecture Python runs on but MIPS and SPARC
 
 
@@ -57,7 +57,7 @@ def read_file(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(fd, 65536)
-        if len(data) > _PIECE:
+        if len(data) > PIECE_BYTES:
             while more := os.read(fd, 65536):
                 data += more
     finally:
