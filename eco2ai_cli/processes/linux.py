@@ -22,7 +22,7 @@ from eco2ai_cli.processes import memory
 from eco2ai_cli.processes.finder import Finder
 from eco2ai_cli.processes.member import Files, Member
 from eco2ai_cli.processes.perf import SecondOpinion
-from eco2ai_cli.processes.procfs import children_of, ignores_sigchld, lineage
+from eco2ai_cli.processes.procfs import children_of, lineage, parse_stat
 
 _FALL_S = 0.05
 """A total that falls by more, in CPU seconds, is no matter of ticks: somebody was forgotten."""
@@ -43,6 +43,7 @@ class LinuxTree:
         self._finder: Finder | None = None
         self._members: dict[int, Member] = {}
         self._ignored: set[int] = set()
+        self._kept: dict[str, int] = {}
         self._perf = SecondOpinion(proc)
         self._memory = Integrator()
         self._reaped_s = 0.0
@@ -117,6 +118,7 @@ class LinuxTree:
         self._look_at_known()
         self._look_at_newborns()
         members = self._members.values()
+        self._autoreaped = self._autoreaped or any(m.ignores_sigchld for m in members)
         lost_s = self._lost_s + sum(m.lost_s for m in members)
         counted_s = self._reaped_s + sum(m.total_s for m in members) + lost_s
         counted_s = max(0.0, counted_s - self._before_exec_s)
@@ -144,11 +146,10 @@ class LinuxTree:
             self._files.close(member.kept)
         self._members.clear()
         self._perf.close()
-        if self._finder is not None:
-            self._finder.close()
+        self._files.close(self._kept)
 
     def _look_at_known(self) -> None:
-        gone = [m for m in self._members.values() if not self._look_at(m)]
+        gone = [m for m in self._members.values() if not m.look(self._files, self._members)]
         for member in gone:
             del self._members[member.pid]
         for member in gone:
@@ -162,42 +163,36 @@ class LinuxTree:
 
     def _look_at_newborns(self) -> None:
         if self._finder is None:
-            self._finder = Finder(os.getpid(), self._files.proc, self._use_children)
+            children_of = self._children_of if self._use_children else None
+            self._finder = Finder(os.getpid(), self._files.proc, children_of)
             self._finder.ignored = self._ignored
         ran = {pid: m.threads for pid, m in self._members.items() if m.ran}
         for pid, parent in self._finder.newborns(self._members.copy(), ran):
             member = Member(pid, parent)
-            if self._look_at(member):
+            if member.look(self._files, self._members):
                 self._members[pid] = member
             else:
                 self._forget(member)
 
-    def _look_at(self, member: Member) -> bool:
-        if not member.look(self._files, self._members):
-            return False
-        looks = member.looks
-        if looks & (looks - 1) == 0:  # at 1, 2, 4, 8 …: it may be done at any time
-            self._check_autoreap(member.pid)
-        return True
+    def _children_of(self, pid: int, threads: int) -> list[int]:
+        member = self._members.get(pid)
+        kept = self._kept if member is None else member.kept
+        return self._files.children_of(kept, pid, threads)
 
     def _look_at_zombie(self, pid: int) -> None:
         # Of a storm of orphans a part must do: a look is half of what the burial costs.
         self._burials += 1
+        if self._autoreaped or pid in self._ignored:
+            return
         if self._burials < 64 or self._burials % 16 == 0:
-            self._check_autoreap(pid)
+            try:
+                self._autoreaped = parse_stat(self._files.read(pid, "stat")).ignores_sigchld
+            except OSError:
+                return
 
     def _something_escapes(self, counted_s: float) -> bool:
         """Tell whether a parent has its children forgotten, or less is counted than was seen."""
         return self._autoreaped or self._highest_s - counted_s > _FALL_S
-
-    def _check_autoreap(self, pid: int) -> None:
-        """Look whether a process has the kernel forget its children."""
-        if self._autoreaped or pid in self._ignored:
-            return
-        try:
-            self._autoreaped = ignores_sigchld(self._files.read(pid, "status"))
-        except OSError:
-            return
 
     def _memory_bytes(self) -> int | None:
         holders = [m for m in self._members.values() if m.own_pages is not None]

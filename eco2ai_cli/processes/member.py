@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from time import clock_gettime
 
 from eco2ai_cli.processes import memory
-from eco2ai_cli.processes.procfs import PAGE_BYTES, Stat, cpu_clock_s, parse_stat, read_file
+from eco2ai_cli.processes.procfs import (
+    PAGE_BYTES,
+    PIECE_BYTES,
+    Stat,
+    children_of,
+    cpu_clock,
+    parse_fields,
+    parse_stat,
+    read_file,
+    stat_fields,
+)
 
 _LOSS_TOLERANCE_S = 0.02  # two truncated 10 ms ticks
 _MANY_PAGES = 16 * 2**20 // PAGE_BYTES  # of shared pages: worth asking what they are
@@ -31,17 +42,41 @@ class Files:
     def read_kept(self, kept: dict[str, int], pid: int, name: str) -> bytes:
         """Do the same by the descriptor in `kept`, which is opened at the first time."""
         fd = kept.get(name)
-        if fd is None:
-            if self._left < 0:
-                self._left = _file_allowance()
-            if self._left == 0:
-                return self.read(pid, name)
-            fd = kept[name] = os.open(f"{self.proc}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-            self._left -= 1
+        if fd is None and (fd := self._keep(kept, name, f"{pid}/{name}")) is None:
+            return self.read(pid, name)
         data = os.pread(fd, 1024, 0)
         if not data:
             raise ProcessLookupError(pid)
         return data
+
+    def children_of(self, kept: dict[str, int], pid: int, threads: int) -> list[int]:
+        """Return the children of a process; [] when it is gone.
+
+        Of a process with one thread the list is kept open too: asking anew takes a tenth.
+        """
+        if threads == 1:
+            try:
+                fd = kept.get("children")
+                if fd is None:
+                    fd = self._keep(kept, "children", f"{pid}/task/{pid}/children")
+                data = None if fd is None else os.pread(fd, 4096, 0)
+            except OSError:
+                return []
+            if not data and fd is not None:
+                return []
+            if data and len(data) < PIECE_BYTES:
+                return list(map(int, data.split()))
+        return children_of(pid, threads, self.proc)
+
+    def _keep(self, kept: dict[str, int], name: str, path: str) -> int | None:
+        """Open a file of `/proc` and keep it in `kept` as `name`; None if no more may be kept."""
+        if self._left < 0:
+            self._left = _file_allowance()
+        if self._left == 0:
+            return None
+        fd = kept[name] = os.open(f"{self.proc}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+        self._left -= 1
+        return fd
 
     def close(self, kept: dict[str, int]) -> None:
         """Close the descriptors of one process."""
@@ -55,20 +90,24 @@ class Member:
 
     `total_s`: its CPU seconds and those of the children it waited for. `ran`: whether it has run
     since the look before the last. `lost_s`: what its vanished children had used and was given to
-    nobody. `own_pages` and `shared_pages`: its share of the tree's memory; None once it has ended.
+    nobody. `ignores_sigchld`: whether the kernel forgets its children's time. `own_pages` and
+    `shared_pages`: its share of the tree's memory; None once it has ended.
     """
 
     def __init__(self, pid: int, parent: int) -> None:
         self.pid = pid
         self.parent = parent
+        self._clock = cpu_clock(pid)
         self.looks = 0
         self.ran = True
+        self.ignores_sigchld = False
         self.threads = 1
         self.total_s = self.lost_s = 0.0
         self.own_pages: int | None = None
         self.shared_pages = 0
         self.kept: dict[str, int] = {}
-        self._own_s = self._first_waited_s = self._debit_s = 0.0
+        self._own_s = self._waited_s = self._first_waited_s = self._debit_s = 0.0
+        self._fields: tuple[bytes, ...] = ()
         self._start_ticks = 0
         self._image: memory.Image = (b"", b"")
         self._resident = -1
@@ -80,21 +119,22 @@ class Member:
     def look(self, files: Files, family: Mapping[int, Member]) -> bool:
         """Read the process anew; False when it is gone."""
         try:
-            own_s = cpu_clock_s(self.pid)
+            own_s = clock_gettime(self._clock)
             # Who has not run has not forked, waited, or touched memory: the clock says it all, in
             # a twentieth of the time. What others did to it meanwhile waits for a thorough look.
-            self.ran = own_s != self._own_s or self.looks % _THOROUGH_LOOK == 0
+            thorough = self.looks % _THOROUGH_LOOK == 0
+            self.ran = thorough or own_s != self._own_s
             if self.ran:
-                stat = parse_stat(files.read_kept(self.kept, self.pid, "stat"))
-                if self.looks and stat.start_ticks != self._start_ticks:
-                    return False  # the pid was recycled
-                # What is resident has not changed in number: then hardly in kind.
-                if stat.resident_pages != self._resident or self.looks % _THOROUGH_LOOK == 0:
-                    self._resident = stat.resident_pages
-                    statm = files.read_kept(self.kept, self.pid, "statm")
-                    self._pages = memory.parse_statm(statm)
-                self._note(stat, own_s)
-                self._weigh(stat, self._pages, files, family)
+                fields = stat_fields(files.read_kept(self.kept, self.pid, "stat"))
+                if thorough or fields != self._fields:
+                    stat = parse_fields(fields)
+                    if self.looks and stat.start_ticks != self._start_ticks:
+                        return False  # the pid was recycled
+                    self._fields = fields
+                    self._note(stat)
+                    self._weigh(stat, self._pages_of(stat, files), files, family)
+                self._own_s = own_s
+                self.total_s = own_s + self._waited_s
         except OSError:
             return False
         self.looks += 1
@@ -118,14 +158,21 @@ class Member:
         missing_s = self._debit_s - (waited_s - self._first_waited_s)
         self.lost_s = missing_s if missing_s > _LOSS_TOLERANCE_S else 0.0
 
-    def _note(self, stat: Stat, own_s: float) -> None:
+    def _pages_of(self, stat: Stat, files: Files) -> memory.Pages:
+        # What is resident has not changed in number: then hardly in kind.
+        if stat.resident_pages != self._resident or self.looks % _THOROUGH_LOOK == 0:
+            self._resident = stat.resident_pages
+            self._pages = memory.parse_statm(files.read_kept(self.kept, self.pid, "statm"))
+        return self._pages
+
+    def _note(self, stat: Stat) -> None:
         if not self.looks:
             self._start_ticks = stat.start_ticks
             self._first_waited_s = stat.waited_s
         self.parent = stat.ppid
         self.threads = stat.threads
-        self._own_s = own_s
-        self.total_s = own_s + stat.waited_s
+        self._waited_s = stat.waited_s
+        self.ignores_sigchld = stat.ignores_sigchld
 
     def _weigh(
         self, stat: Stat, pages: memory.Pages, files: Files, family: Mapping[int, Member]

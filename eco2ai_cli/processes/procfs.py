@@ -6,13 +6,16 @@ Everything raises OSError when the process is gone. proc(5) has the numbers of t
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PIECE_BYTES = 3000  # a list is told in pieces of up to 4 KB; what is shorter than this is all
+_FIELDS_OF_STAT: Callable[[list[bytes]], tuple[bytes, ...]] = itemgetter(
+    *(0, 1, 7, 13, 14, 17, 19, 21, 23, 25, 30)  # counted from the state on
+)
 _SIGCHLD_BIT = 1 << 16  # SIGCHLD is 17 on every architecture Python runs on but MIPS and SPARC
 
 
@@ -21,7 +24,9 @@ class Stat(NamedTuple):
 
     `waited_s` is the CPU time of the children that this process has waited for (10 ms ticks,
     truncated); `start_ticks` with the pid names a process for ever; `image` (start of code, start
-    of stack) is equal in a process and in its fork copies until they exec, (0, 0) if hidden.
+    of stack) is equal in a process and in its fork copies until they exec, (0, 0) if hidden. Who
+    `ignores_sigchld` has its children reaped by the kernel, and their time is added to nobody
+    (wait(2), notes); SA_NOCLDWAIT does the same and shows nowhere.
     """
 
     state: bytes
@@ -32,21 +37,38 @@ class Stat(NamedTuple):
     start_ticks: int
     resident_pages: int
     image: tuple[bytes, bytes]
+    ignores_sigchld: bool
+
+
+def stat_fields(data: bytes) -> tuple[bytes, ...]:
+    """Return the fields of a `stat` file that make a `Stat`, as they stand there.
+
+    They are equal as long as nothing changes but the process's own CPU time. The name in the file
+    may hold blanks and parentheses.
+    """
+    return _FIELDS_OF_STAT(data[data.rindex(b")") + 2 :].split(b" ", 31))
+
+
+def parse_fields(fields: tuple[bytes, ...]) -> Stat:
+    """Parse what `stat_fields` returned."""
+    state, ppid, faults, waited_user, waited_system, threads, start, resident, *more = fields
+    code, stack, ignored = more
+    return Stat(
+        state=state,
+        ppid=int(ppid),
+        minor_faults=int(faults),
+        waited_s=(int(waited_user) + int(waited_system)) / TICKS_PER_S,
+        threads=int(threads),
+        start_ticks=int(start),
+        resident_pages=int(resident),
+        image=(code, stack),
+        ignores_sigchld=bool(int(ignored) & _SIGCHLD_BIT),
+    )
 
 
 def parse_stat(data: bytes) -> Stat:
-    """Parse the content of a `stat` file; the name in it may hold blanks and parentheses."""
-    fields = data[data.rindex(b")") + 2 :].split(b" ", 27)
-    return Stat(
-        state=fields[0],
-        ppid=int(fields[1]),
-        minor_faults=int(fields[7]),
-        waited_s=(int(fields[13]) + int(fields[14])) / TICKS_PER_S,
-        threads=int(fields[17]),
-        start_ticks=int(fields[19]),
-        resident_pages=int(fields[21]),
-        image=(fields[23], fields[25]),
-    )
+    """Parse the content of a `stat` file."""
+    return parse_fields(stat_fields(data))
 
 
 def read_file(path: str) -> bytes:
@@ -96,23 +118,13 @@ def lineage(pid: int, proc: str = "/proc") -> Iterator[int]:
         yield pid
 
 
-def cpu_clock_s(pid: int) -> float:
-    """Return the CPU seconds of `pid` and all its threads, in nanosecond resolution.
+def cpu_clock(pid: int) -> int:
+    """Return the clock of clock_gettime(2) that shows the CPU time of `pid` and all its threads.
 
-    The clock id is what clock_getcpuclockid(3) computes; it needs no privilege and still answers
-    for a zombie.
+    It is what clock_getcpuclockid(3) computes. The clock goes by nanoseconds, needs no privilege
+    and still answers for a zombie; it raises OSError when the process is gone.
     """
-    return time.clock_gettime((~pid << 3) | 2)
-
-
-def ignores_sigchld(status: bytes) -> bool:
-    """Tell from a `status` file whether the kernel drops the CPU time of this process's children.
-
-    A process that ignores SIGCHLD has its children reaped by the kernel, and their time is added
-    to nobody (wait(2), notes). SA_NOCLDWAIT does the same and shows nowhere.
-    """
-    start = status.find(b"\nSigIgn:\t")
-    return start >= 0 and bool(int(status[start + 9 : start + 25], 16) & _SIGCHLD_BIT)
+    return (~pid << 3) | 2
 
 
 def stolen_s(proc: str = "/proc") -> float:
