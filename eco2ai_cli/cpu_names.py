@@ -82,6 +82,8 @@ def parse(text: str) -> Name:
                 words.pop()
         elif not _says_nothing(word):
             words += _RESPELLED.get(word, word).split()
+    if len(words) == 1 and "genuine" in text:
+        words.insert(0, "genuine")
     return Name(vendor, _in_order(words), clock)
 
 
@@ -126,12 +128,18 @@ def spellings(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield `words`, then the ways in which old machines write the same model.
 
     `core i7 q 720` is the i7-720QM, `core 2 6600` the Core 2 Duo E6600, `core 2 extreme q9300`
-    the QX9300, `xeon e31230` the E3-1230, `xeon e7 l8867` the E7-8867L.
+    the QX9300, `core 2 duo p9400` the SP9400, `xeon e31230` the E3-1230, `xeon e7 l8867` the
+    E7-8867L, and `genuine t2350` the Core Duo, for a Pentium or a Celeron says that it is one.
     """
     yield words
     if len(words) < 2:
         return
     *start, before, last = words
+    if before == "genuine":
+        if last[0] in "tlu":  # laptops alone
+            yield from (("core", "duo", last), ("core", "solo", last))
+        yield (last,)
+        return
     if last.endswith("hz"):
         yield words[:-1]
     if before in _SMALL_LETTERS and last.isdecimal():
@@ -141,6 +149,8 @@ def spellings(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield (*start, before, last[:2], last[2:])
     elif words[:2] == ("core", "2") and last[0] in "qx":
         yield (*start, before, "qx" + last[1:])
+    elif words[:2] == ("core", "2") and last[0] in "lpu" and last[1:].isdecimal():
+        yield (*start, before, "s" + last)
     elif last[0] in _SMALL_LETTERS and last[1:].isdecimal():
         yield (*start, before, last[1:] + last[0])
         yield (*start, before, last[1:] + last[0] + "m")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from eco2ai_cli.cpu_models import Match, lookup, models, suggest
 from eco2ai_cli.machine import Machine
 
-__all__ = ["Match", "Processor", "charge", "lookup", "models", "recognise", "suggest"]
+__all__ = ["Match", "Processor", "charge", "find", "lookup", "models", "recognise", "suggest"]
 
 _WHOSE_TDP = {
     "vendor": "by its vendor",
@@ -33,14 +33,17 @@ class Processor(NamedTuple):
     reasoning: tuple[str, ...]
 
 
-def charge(machine: Machine, tdp_w: float | None = None) -> Processor:
-    """Return what `machine` is charged for a hardware thread; `tdp_w` is the user's, per socket.
+def charge(machine: Machine, tdp_w: float | None = None, table: str | None = None) -> Processor:
+    """Return what `machine` is charged for a hardware thread.
+
+    The user's `tdp_w`, of one socket, goes before their `table`, and that before ours.
 
     Watts per thread are the TDP over the hardware threads of the physical socket. A machine of
     metal shows them, and SMT switched off stays right; a guest shows what it was given, so that
-    the table is asked, and the guest pays for its slice.
+    the table is asked, and the guest pays for its slice. Raises ResourceError for a `table` that
+    cannot be read.
     """
-    match = recognise(machine)
+    match = recognise(machine, table)
     threads, counted = _threads_of_socket(machine, match)
     charged = Processor(
         name=machine.brand or _anonymous(match),
@@ -53,14 +56,15 @@ def charge(machine: Machine, tdp_w: float | None = None) -> Processor:
         reasoning=(_told(machine, match),),
     )
     if tdp_w is not None:
-        threads = threads or machine.threads_per_socket
+        match = match._replace(matched_by="user", quality="vendor")
+        shared_by = threads or machine.threads_per_socket
         return charged._replace(
             tdp_w=tdp_w,
-            w_per_thread=tdp_w / threads,
+            w_per_thread=tdp_w / shared_by,
             matched_by="user",
             quality="vendor",
-            caveats=frozenset(),
-            reasoning=("the TDP of a socket is given", counted, _division(tdp_w, threads)),
+            caveats=_doubts(match, threads),
+            reasoning=("the TDP of a socket is given", counted, _division(tdp_w, shared_by)),
         )
     if match.model is None or match.tdp_w is None:
         return charged
@@ -77,9 +81,23 @@ def _anonymous(match: Match) -> str:
     return f"unknown, like {match.stands_for}" if match.stands_for else "unknown"
 
 
-def recognise(machine: Machine) -> Match:
-    """Look the machine's processor up by all that it shows of it."""
-    return lookup(
+def find(name: str, table: str | None = None) -> Match:
+    """Return what the user's `table` says of the processor `name`, or else what ours does.
+
+    Raises ResourceError for a table that cannot be read.
+    """
+    return (_in_users_table(name, table) if table is not None else None) or lookup(name)
+
+
+def recognise(machine: Machine, table: str | None = None) -> Match:
+    """Look the machine's processor up by all that it shows of it, first in the user's `table`.
+
+    Where Arm shows no name, the table may have `arm-0x41-0xd0c`: its implementer and part.
+    """
+    identity = f"arm-{machine.implementer or 0:#x}-{machine.part or 0:#x}"
+    name = machine.brand or (identity if machine.implementer is not None else "")
+    own = _in_users_table(name, table) if table is not None else None
+    return own or lookup(
         machine.brand or "",
         vendor=machine.vendor,
         family=machine.family,
@@ -90,6 +108,12 @@ def recognise(machine: Machine) -> Match:
         form="server" if machine.virtual else machine.form,
         platform=machine.hypervisor,
     )
+
+
+def _in_users_table(name: str, table: str) -> Match | None:
+    from eco2ai_cli import cpu_user  # few have a table of their own
+
+    return cpu_user.find(table, name)
 
 
 def _threads_of_socket(machine: Machine, match: Match) -> tuple[int | None, str]:
@@ -111,6 +135,8 @@ def _threads_of_socket(machine: Machine, match: Match) -> tuple[int | None, str]
 def _told(machine: Machine, match: Match) -> str:
     """Say what the processor is, and by which rule."""
     what = f"`{machine.brand}`" if machine.brand else "a processor without a name"
+    if match.matched_by == "user":
+        return f"{what} is in your own table: {match.tdp_w:g} W a socket"
     if match.model is not None:
         tdp = f"{match.tdp_w:g} W {_WHOSE_TDP[match.quality]}"
         return f"{what} is {match.vendor} {match.model}: {tdp}"
@@ -126,8 +152,8 @@ def _division(tdp_w: float, threads: int) -> str:
 
 
 def _doubts(match: Match, threads: int | None) -> frozenset[str]:
-    """Return the caveat words of a look-up: nothing known, something estimated, or none."""
+    """Return the caveat words: whose figure it is if not ours, and what is estimated or unknown."""
     if match.quality == "fallback":
         return frozenset({"cpu-unknown"})
-    estimated = match.quality == "derived" or threads is None
-    return frozenset({"cpu-estimated"} if estimated else ())
+    estimated = {"cpu-estimated"} if match.quality == "derived" or threads is None else set[str]()
+    return frozenset(estimated | ({"cpu-given"} if match.matched_by == "user" else set[str]()))

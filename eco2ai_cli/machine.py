@@ -13,7 +13,7 @@ _MOST_CPUS = 65535
 
 _GUESTS = {
     "amazon ec2": "Amazon EC2",
-    "google": "Google Compute Engine",
+    "google google compute engine": "Google Compute Engine",
     "qemu": "QEMU",
     "vmware": "VMware",
     "innotek": "VirtualBox",
@@ -31,6 +31,9 @@ _GUESTS = {
     "red hat kvm": "KVM",
 }
 """How firmware written by a hypervisor or a cloud begins its vendor's and product's name."""
+
+_VIRTUAL_BOARD = "linux,dummy-virt"
+"""What QEMU, Firecracker and Apple's hypervisor call the board of a guest with a device tree."""
 
 _FORMS = {
     "desktop": (3, 4, 5, 6, 7, 13, 15, 16, 24, 34, 35, 36),
@@ -69,14 +72,18 @@ def this_machine(proc: str = "/proc", sys: str = "/sys") -> Machine:
     cpu = _first_processor(f"{proc}/cpuinfo")
     arm = "cpu implementer" in cpu
     logical_cpus, threads = _threads(proc, sys, cpu)
-    board = _read(f"{proc}/device-tree/model").strip("\0 \n")
+    board = read_start(f"{proc}/device-tree/model").strip("\0 \n")
+    if dummy := board == _VIRTUAL_BOARD:
+        board = ""
     brand = board if arm else cpu.get("model name") or cpu.get("cpu") or board
     firmware = _firmware(sys)
     hypervisor = _hypervisor(firmware)
     if "flags" in cpu:
         virtual = "hypervisor" in cpu["flags"].split()
     else:
-        virtual = hypervisor is not None or bool(_read(f"{sys}/hypervisor/type"))
+        virtual = dummy or hypervisor is not None or bool(read_start(f"{sys}/hypervisor/type"))
+    if virtual and hypervisor is None:
+        hypervisor = _hypervisor_by_kernel(proc, sys)
     return Machine(
         brand=" ".join(brand.split()) or None,
         vendor=cpu.get("vendor_id"),
@@ -88,15 +95,15 @@ def this_machine(proc: str = "/proc", sys: str = "/sys") -> Machine:
         logical_cpus=logical_cpus,
         sockets=max(1, round(logical_cpus / threads)),
         threads_per_socket=threads,
-        smt={"1": True, "0": False}.get(_read(f"{sys}/devices/system/cpu/smt/active").strip()),
+        smt={"1": True, "0": False}.get(read_start(f"{sys}/devices/system/cpu/smt/active").strip()),
         virtual=virtual,
         hypervisor=hypervisor if virtual else None,
         form=None if virtual else _form(sys),
     )
 
 
-def _read(path: str, size: int = 4096) -> str:
-    """Return the start of a file, or nothing where there is none to read."""
+def read_start(path: str, size: int = 4096) -> str:
+    """Return the first `size` bytes of a file as text, or nothing where there is none to read."""
     try:
         with open(path, "rb", buffering=0) as file:
             return (file.read(size) or b"").decode("utf-8", "replace")
@@ -138,11 +145,11 @@ def _threads(proc: str, sys: str, cpu: dict[str, str]) -> tuple[int, int]:
     without ACPI have one socket: some kernels show their clusters of cores as packages.
     """
     cpus = f"{sys}/devices/system/cpu"
-    online = _cpu_list(_read(f"{cpus}/online"))
+    online = cpu_list(read_start(f"{cpus}/online"))
     first = online[0] if online else 0
-    package = _cpu_list(
-        _read(f"{cpus}/cpu{first}/topology/package_cpus_list")
-        or _read(f"{cpus}/cpu{first}/topology/core_siblings_list")
+    package = cpu_list(
+        read_start(f"{cpus}/cpu{first}/topology/package_cpus_list")
+        or read_start(f"{cpus}/cpu{first}/topology/core_siblings_list")
     )
     logical = len(online) or _count_processors(f"{proc}/cpuinfo") or os.cpu_count() or 1
     if "cpu implementer" in cpu and not os.access(f"{sys}/firmware/acpi", os.F_OK):
@@ -150,7 +157,7 @@ def _threads(proc: str, sys: str, cpu: dict[str, str]) -> tuple[int, int]:
     return logical, len(package) or _number(cpu.get("siblings")) or logical
 
 
-def _cpu_list(text: str) -> list[int]:
+def cpu_list(text: str) -> list[int]:
     """Expand the kernel's `0-3,8`; nothing for what is no such list."""
     cpus: list[int] = []
     try:
@@ -172,7 +179,7 @@ def _count_processors(path: str) -> int:
 
 def _firmware(sys: str) -> str:
     """Return the machine's vendor and product as its firmware has them, in lower case."""
-    parts = (_read(f"{sys}/class/dmi/id/{field}") for field in ("sys_vendor", "product_name"))
+    parts = (read_start(f"{sys}/class/dmi/id/{field}") for field in ("sys_vendor", "product_name"))
     return " ".join(part.strip().casefold() for part in parts)
 
 
@@ -183,6 +190,13 @@ def _hypervisor(firmware: str) -> str | None:
     return next((name for start, name in _GUESTS.items() if firmware.startswith(start)), None)
 
 
+def _hypervisor_by_kernel(proc: str, sys: str) -> str | None:
+    """Return whose guest the kernel is, by its release or by what Xen shows."""
+    if "microsoft" in read_start(f"{proc}/sys/kernel/osrelease").casefold():
+        return "Windows (WSL 2)"
+    return {"xen": "Xen", "kvm": "KVM"}.get(read_start(f"{sys}/hypervisor/type").strip())
+
+
 def _form(sys: str) -> str | None:
-    chassis = _number(_read(f"{sys}/class/dmi/id/chassis_type").strip())
+    chassis = _number(read_start(f"{sys}/class/dmi/id/chassis_type").strip())
     return next((form for form, types in _FORMS.items() if chassis in types), None)

@@ -35,6 +35,22 @@ CHARGED = [
     ("raspberry-pi-4", 1, 6, 6 / 4, "cpuid", ESTIMATED),
     ("apple-m1-asahi", 1, 20, 20 / 8, "cpuid", ESTIMATED),
     ("qemu-cpu64", 1, None, 2.0, "fallback", UNKNOWN),
+    ("kvm-host-epyc-9654", 1, 360, 360 / 192, "name", SURE),
+    ("xen-hvm", 1, 120, 120 / 24, "cloud-sku", SURE),
+    ("xen-pv", 1, 120, 120 / 24, "cloud-sku", SURE),
+    ("wsl2-ryzen", 1, 45, 45 / 16, "name", SURE),
+    ("firecracker-arm", 1, 210, 210 / 80, "cpuid", ESTIMATED),
+    ("docker-on-mac", 1, 20, 20 / 8, "cpuid", ESTIMATED),
+    ("docker-quota-v2", 2, 280, 280 / 128, "name", SURE),
+    ("kubernetes-quota-v1", 2, 150, 150 / 40, "name", SURE),
+    ("slurm-job-nested", 2, 360, 360 / 192, "name", SURE),
+    ("docker-cpuset", 1, 105, 105 / 32, "name", SURE),
+    ("chromebook-celeron", 1, 6, 6 / 2, "name", SURE),
+    ("chromebook-arm", 1, 10, 10 / 8, "cpuid", ESTIMATED),
+    ("orange-pi-5", 1, 10, 10 / 8, "cpuid", ESTIMATED),
+    ("power9", 2, None, 3.5, "fallback", UNKNOWN),
+    ("s390x-lpar", 1, None, 3.5, "fallback", UNKNOWN),
+    ("visionfive-2", 1, None, 3.5, "fallback", UNKNOWN),
 ]
 
 
@@ -76,10 +92,36 @@ def test_a_guest_pays_the_same_however_its_threads_are_dealt_to_sockets(tmp_path
     assert {cpus.charge(guest).w_per_thread for guest in (one, *others)} == {200 / 36}
 
 
-@pytest.mark.parametrize("name", ["epyc-7763-two-sockets", "qemu-cpu64", "firecracker-epyc"])
-def test_the_users_tdp_wins_and_leaves_no_doubt(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["epyc-7763-two-sockets", "firecracker-epyc"])
+def test_the_users_tdp_wins_and_says_so(tmp_path: Path, name: str) -> None:
     charged = cpus.charge(machine(name, tmp_path), tdp_w=192)
-    assert (charged.tdp_w, charged.matched_by, charged.caveats) == (192, "user", frozenset())
+    assert (charged.tdp_w, charged.matched_by, charged.caveats) == (192, "user", {"cpu-given"})
+
+
+def test_the_users_tdp_over_the_threads_of_an_unknown_guest_is_an_estimate(tmp_path: Path) -> None:
+    charged = cpus.charge(machine("qemu-cpu64", tmp_path), tdp_w=192)
+    assert charged.caveats == {"cpu-given", "cpu-estimated"}
+
+
+def test_two_of_a_96_core_parts_192_threads_are_single_digit_watts(tmp_path: Path) -> None:
+    guest = machine("kvm-host-epyc-9654", tmp_path)
+    assert guest.logical_cpus * cpus.charge(guest).w_per_thread == 3.75
+
+
+def test_a_machine_of_metal_at_full_load_draws_the_tdp_of_both_sockets(tmp_path: Path) -> None:
+    metal = machine("epyc-7763-two-sockets", tmp_path)
+    assert metal.logical_cpus * cpus.charge(metal).w_per_thread == 2 * 280
+
+
+@pytest.mark.parametrize(
+    ("container", "metal"),
+    [("docker-quota-v2", "epyc-7763-two-sockets"), ("docker-cpuset", "ryzen-5950x-desktop")],
+)
+def test_a_limited_container_is_charged_the_same_for_a_second(
+    tmp_path: Path, container: str, metal: str
+) -> None:
+    limited = cpus.charge(machine(container, tmp_path / "a"))
+    assert limited.w_per_thread == cpus.charge(machine(metal, tmp_path / "b")).w_per_thread
 
 
 @pytest.mark.parametrize(

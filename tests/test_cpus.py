@@ -170,6 +170,10 @@ def test_a_name_that_contradicts_the_cpuid_vendor_gets_no_model() -> None:
         ("epyc 7763", "EPYC 7763"),
         ("Ryzen PRO 7 7840U", "Ryzen 7 PRO 7840U"),
         ("Genuine Intel(R) CPU           T2300  @ 1.66GHz", "Core Duo T2300"),
+        ("Genuine Intel(R) CPU           T2350  @ 1.86GHz", "Core Duo T2350"),
+        ("Genuine Intel(R) CPU           T1400  @ 1.83GHz", "Core Solo T1400"),
+        ("Genuine Intel(R) CPU           T2060  @ 1.60GHz", "Pentium T2060"),
+        ("Intel(R) Core(TM)2 Duo CPU     U9400  @ 1.40GHz", "Core 2 Duo SU9400"),
         ("AMD Phenom(tm) 9650 Quad-Core Processor", "Phenom X4 9650"),
         ("AMD Turion(tm) 64 X2 Mobile TL50", "Turion TL-50"),
         ("Intel(R) CoreT i7-8550U", "Core i7-8550U"),
@@ -184,6 +188,7 @@ def test_a_number_that_two_families_have_tells_neither() -> None:
     assert cpus.lookup("Core 2 Duo E6600").model == "Core 2 Duo E6600"
     assert cpus.lookup("Pentium E6600").model == "Pentium E6600"
     assert cpus.lookup("Genuine Intel(R) CPU E6600").model is None
+    assert cpus.lookup("T1400").model is None  # a Core Solo and a Celeron
 
 
 @pytest.mark.parametrize(

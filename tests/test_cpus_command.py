@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from machines import machine
 
-from eco2ai_cli.commands.cpus import cpus
+from eco2ai_cli import cpus as table
+from eco2ai_cli.commands.cpus import _machine_fields, cpus
+from eco2ai_cli.cpu_limits import allowance
 
 CONTRACT = [
     *("query", "vendor", "model", "tdp_w", "cores", "threads"),
@@ -103,17 +106,54 @@ def test_without_a_name_this_machine_is_told_with_the_reasoning(no_configuration
     assert answer["w_per_thread"] > 0
     assert answer["reasoning"]
     assert answer["machine"]["logical_cpus"] >= 1
+    assert answer["full_load_w"] == pytest.approx(answer["usable_cpus"] * answer["w_per_thread"])
 
 
 def test_without_a_name_people_read_the_same(no_configuration: Path) -> None:
     result = call("lookup")
     assert result.exit_code == 0
-    for name in ("processor", "identity", "machine", "threads", "charged", "rule", "because"):
+    for name in ("processor", "identity", "machine", "threads", "usable", "charged", "full load"):
         assert f"\n{name} " in f"\n{result.stdout}"
+    assert "\nrule " in result.stdout
+    assert "\nbecause " in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
 
-def test_the_users_table_wins_over_ours(no_configuration: Path) -> None:
+def told(name: str, root: Path) -> dict[str, str]:
+    """What people read of a recorded machine."""
+    here = machine(name, root)
+    charged = table.charge(here)
+    allowed = allowance(here.logical_cpus, str(root))
+    fields = _machine_fields(here, table.recognise(here), charged, allowed)
+    return {key: value for key, value in fields if key}
+
+
+def test_a_quota_is_told_with_what_it_leaves_at_full_load(tmp_path: Path) -> None:
+    fields = told("docker-quota-v2", tmp_path)
+    assert fields["threads"] == "256 shown, 2 sockets of 128, SMT on"
+    assert fields["usable"] == "1.5 of 256 CPUs, by the quota of a control group"
+    assert fields["charged"] == "2.19 W a hardware thread"
+    assert fields["full load"].startswith("3.28 W")
+
+
+def test_a_slice_of_a_large_part_is_told_as_one(tmp_path: Path) -> None:
+    fields = told("kvm-host-epyc-9654", tmp_path)
+    assert fields["machine"] == "a guest of QEMU"
+    assert fields["full load"].startswith("3.75 W")
+
+
+def test_metal_is_told_with_all_its_sockets(tmp_path: Path) -> None:
+    fields = told("epyc-7763-two-sockets", tmp_path)
+    assert (fields["usable"], fields["TDP"]) == ("all", "280 W a socket")
+    assert fields["full load"].startswith("560 W")
+
+
+@pytest.mark.parametrize("name", ["s390x-lpar", "power9", "visionfive-2", "docker-on-mac"])
+def test_a_machine_of_a_rare_kind_is_told_without_a_model(tmp_path: Path, name: str) -> None:
+    assert told(name, tmp_path)["model"] == "not told by the name"
+
+
+def test_the_users_tdp_wins_over_ours(no_configuration: Path) -> None:
     (no_configuration / "eco2ai.toml").write_text("[hardware]\ncpu_tdp = 123\n")
     answer = data(call("lookup", "--json"))
     assert (answer["tdp_w"], answer["matched_by"]) == (123, "user")

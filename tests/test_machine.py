@@ -31,6 +31,20 @@ SEEN = [
     ("openstack-cascadelake", 8, 8, 1, False, "OpenStack", None),
     ("qemu-cpu64", 4, 1, 4, False, "QEMU", None),
     ("vmware-xeon-6254", 8, 8, 1, False, "VMware", None),
+    ("kvm-host-epyc-9654", 2, 2, 1, False, "QEMU", None),
+    ("xen-hvm", 1, 1, 1, False, "Xen", None),
+    ("xen-pv", 2, 2, 1, None, "Xen", None),
+    ("wsl2-ryzen", 16, 1, 16, True, "Windows (WSL 2)", None),
+    ("docker-quota-v2", 256, 2, 128, True, None, "server"),
+    ("kubernetes-quota-v1", 80, 2, 40, True, None, "server"),
+    ("slurm-job-nested", 384, 2, 192, True, None, "server"),
+    ("docker-cpuset", 32, 1, 32, True, None, "desktop"),
+    ("chromebook-celeron", 2, 1, 2, False, None, "laptop"),
+    ("chromebook-arm", 8, 1, 8, None, None, None),
+    ("orange-pi-5", 8, 1, 8, False, None, None),
+    ("power9", 160, 2, 80, True, None, None),
+    ("s390x-lpar", 2, 1, 2, False, None, None),
+    ("visionfive-2", 4, 1, 4, None, None, None),
 ]
 
 
@@ -69,15 +83,30 @@ def test_a_board_is_called_what_its_device_tree_says(tmp_path: Path) -> None:
     assert machine("raspberry-pi-4", tmp_path).brand == "Raspberry Pi 4 Model B Rev 1.4"
 
 
-def test_a_flag_tells_a_guest_whose_firmware_tells_nothing(tmp_path: Path) -> None:
-    seen = machine("firecracker-epyc", tmp_path)
+@pytest.mark.parametrize("name", ["firecracker-epyc", "firecracker-arm", "docker-on-mac"])
+def test_a_flag_or_a_board_that_is_none_tells_a_guest_without_firmware(
+    tmp_path: Path, name: str
+) -> None:
+    seen = machine(name, tmp_path)
     assert seen.virtual
     assert seen.hypervisor is None
+
+
+def test_the_board_of_a_guest_is_no_name_of_a_processor(tmp_path: Path) -> None:
+    assert machine("docker-on-mac", tmp_path).brand is None
 
 
 def test_an_arm_machine_of_metal_is_no_guest_of_its_cloud(tmp_path: Path) -> None:
     unpack("graviton2-guest", tmp_path)
     (tmp_path / "sys/class/dmi/id/product_name").write_text("m6g.metal\n")
+    assert not this_machine(f"{tmp_path}/proc", f"{tmp_path}/sys").virtual
+
+
+def test_an_arm_chromebook_with_firmware_of_google_is_no_guest_of_its_cloud(tmp_path: Path) -> None:
+    unpack("chromebook-arm", tmp_path)
+    (tmp_path / "sys/class/dmi/id").mkdir(parents=True)
+    (tmp_path / "sys/class/dmi/id/sys_vendor").write_text("Google\n")
+    (tmp_path / "sys/class/dmi/id/product_name").write_text("Lazor\n")
     assert not this_machine(f"{tmp_path}/proc", f"{tmp_path}/sys").virtual
 
 

@@ -13,6 +13,7 @@ from eco2ai_cli import cpus as table
 from eco2ai_cli.caveats import sentence
 from eco2ai_cli.commands.tables import echo_table
 from eco2ai_cli.config import load
+from eco2ai_cli.cpu_limits import Allowance, allowance
 from eco2ai_cli.cpus import Match, Processor
 from eco2ai_cli.machine import Machine, this_machine
 
@@ -34,7 +35,8 @@ def lookup(names: tuple[str, ...], as_json: bool) -> None:
 
     A NAME is a brand string as systems report it, or a model as people write it. `-` reads names
     from standard input, one a line. Without NAME: this machine's processor, and the watts that a
-    hardware thread of it is charged. Exit status 1: one NAME at least tells no model.
+    hardware thread of it is charged. What your own table has (`hardware.cpus` in the
+    configuration) goes before ours. Exit status 1: one NAME at least tells no model.
     """
     if not names:
         _echo_machine(as_json)
@@ -44,7 +46,8 @@ def lookup(names: tuple[str, ...], as_json: bool) -> None:
         # An empty line is a name too: there are machines whose brand string is empty.
         text = sys.stdin.buffer.read().decode(errors="replace")
         names = tuple(text.removesuffix("\n").split("\n")) if text else ()
-    matches = [table.lookup(name.encode(errors="replace").decode()) for name in names]
+    own = load({}).cpu_table
+    matches = [table.find(name.encode(errors="replace").decode(), own) for name in names]
     if as_json:
         objects = [match._asdict() for match in matches]
         _echo_json(objects if from_stdin or len(objects) != 1 else objects[0])
@@ -82,29 +85,63 @@ def list_(text: str, vendor: str | None, as_json: bool) -> None:
 
 def _echo_machine(as_json: bool) -> None:
     """Print this machine's processor as a run would charge it, with the reasoning."""
+    config = load({})
     here = this_machine()
-    charged = table.charge(here, load({}).cpu_tdp_w)
-    match = table.recognise(here)
+    charged = table.charge(here, config.cpu_tdp_w, config.cpu_table)
+    match = table.recognise(here, config.cpu_table)
+    allowed = allowance(here.logical_cpus)
     if as_json:
-        _echo_json(_machine_json(here, match, charged))
+        _echo_json(_machine_json(here, match, charged, allowed))
         return
-    model = f"{match.vendor} {match.model}" if match.model else "not told by the name"
-    tdp = "not known" if charged.tdp_w is None else f"{charged.tdp_w:g} W a socket"
-    _echo_fields(
-        [
-            ("processor", charged.name),
-            ("model", model),
-            ("identity", _identity(here)),
-            ("machine", _kind(here)),
-            ("threads", _threads(here)),
-            ("TDP", tdp),
-            ("charged", f"{charged.w_per_thread:.3g} W a hardware thread"),
-            ("rule", f"{charged.matched_by} ({charged.quality})"),
-            *(("because" if not index else "", why) for index, why in enumerate(charged.reasoning)),
-        ]
-    )
+    _echo_fields(_machine_fields(here, match, charged, allowed))
     for word in sorted(charged.caveats):
         click.echo(f"note: {sentence(word)}", err=True)
+
+
+def _machine_fields(
+    here: Machine, match: Match, charged: Processor, allowed: Allowance
+) -> list[tuple[str, str]]:
+    """Return this machine's processor as lines for people."""
+    tdp = "not known" if charged.tdp_w is None else f"{charged.tdp_w:g} W a socket"
+    reasoning = [*charged.reasoning, *_limits_reasoning(allowed)]
+    return [
+        ("processor", charged.name),
+        ("model", _model(match) or "not told by the name"),
+        ("identity", _identity(here)),
+        ("machine", _kind(here)),
+        ("threads", _threads(here)),
+        ("usable", _usable(here, allowed)),
+        ("TDP", tdp),
+        ("charged", f"{charged.w_per_thread:.3g} W a hardware thread"),
+        ("full load", f"{allowed.cpus * charged.w_per_thread:.3g} W with all that is usable busy"),
+        ("rule", _rule(charged.matched_by, charged.quality)),
+        *(("because" if not index else "", why) for index, why in enumerate(reasoning)),
+    ]
+
+
+def _usable(here: Machine, allowed: Allowance) -> str:
+    if allowed.limited_by is None:
+        return "all"
+    why = {"affinity": "an affinity or a set of CPUs", "quota": "the quota of a control group"}
+    return f"{allowed.cpus:.3g} of {here.logical_cpus} CPUs, by {why[allowed.limited_by]}"
+
+
+def _limits_reasoning(allowed: Allowance) -> list[str]:
+    if allowed.limited_by is None:
+        return []
+    return [f"the {allowed.limited_by} limits how much CPU time there is, not what a second costs"]
+
+
+def _model(match: Match) -> str:
+    """Return vendor and model, nothing for no model; users write the vendor in the name or not."""
+    model = match.model or ""
+    if not model or not match.vendor or model.casefold().startswith(match.vendor.casefold()):
+        return model
+    return f"{match.vendor} {model}"
+
+
+def _rule(matched_by: str, quality: str) -> str:
+    return "user (your own figure)" if matched_by == "user" else f"{matched_by} ({quality})"
 
 
 def _identity(here: Machine) -> str:
@@ -127,7 +164,9 @@ def _threads(here: Machine) -> str:
     return f"{here.logical_cpus} shown, {sockets} of {here.threads_per_socket}{smt}"
 
 
-def _machine_json(here: Machine, match: Match, charged: Processor) -> dict[str, Any]:
+def _machine_json(
+    here: Machine, match: Match, charged: Processor, allowed: Allowance
+) -> dict[str, Any]:
     """Return the object of this machine: a look-up's keys, what is charged, what was seen."""
     return {
         **match._asdict(),
@@ -135,6 +174,9 @@ def _machine_json(here: Machine, match: Match, charged: Processor) -> dict[str, 
         "w_per_thread": charged.w_per_thread,
         "matched_by": charged.matched_by,
         "quality": charged.quality,
+        "usable_cpus": allowed.cpus,
+        "limited_by": allowed.limited_by,
+        "full_load_w": allowed.cpus * charged.w_per_thread,
         "caveats": sorted(charged.caveats),
         "reasoning": list(charged.reasoning),
         "machine": here._asdict(),
@@ -144,7 +186,7 @@ def _machine_json(here: Machine, match: Match, charged: Processor) -> dict[str, 
 def _match_fields(match: Match) -> list[tuple[str, str]]:
     """Return one look-up as lines for people: what it is, its figures, the rule."""
     if match.model is not None:
-        fields = [("processor", f"{match.vendor} {match.model}")]
+        fields = [("processor", _model(match))]
     else:
         fields = [("processor", "no model named")]
         if match.stands_for is not None:
@@ -156,7 +198,7 @@ def _match_fields(match: Match) -> list[tuple[str, str]]:
     return [
         *fields,
         ("a thread", f"{match.w_per_thread:.3g} W"),
-        ("rule", f"{match.matched_by} ({match.quality})"),
+        ("rule", _rule(match.matched_by, match.quality)),
     ]
 
 
@@ -189,7 +231,7 @@ def _echo_matches(matches: Sequence[Match]) -> None:
     rows = [
         (
             " ".join(match.query.split()),
-            f"{match.vendor} {match.model}" if match.model else _stand_in(match),
+            _model(match) or _stand_in(match),
             _watts(match.tdp_w),
             f"{match.w_per_thread:.2f}",
             match.matched_by,
