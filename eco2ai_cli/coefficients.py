@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -60,34 +60,51 @@ def user_set(path: str) -> Mapping[str, Coefficient]:
     and `source` are told when present, others are read past. A row `WORLD` is what is taken when
     no region is known. Raises ResourceError with file and line for what cannot be read.
     """
-    import csv
-
     try:
-        # A byte order mark is what spreadsheets put in front of UTF-8.
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            missing = {"code", "kg_per_mwh"} - set(reader.fieldnames or ())
-            if missing:
-                raise ResourceError(
-                    f"`{path}`, line 1: no column `{min(missing)}`",
-                    hint="a set of coefficients is a CSV with the header"
-                    " `code,kg_per_mwh,year,method,source`",
-                )
-            found: dict[str, Coefficient] = {}
-            for cells in reader:
-                code, coefficient = _user_row(cells, f"`{path}`, line {reader.line_num}")
-                if code in found:
-                    where = f"`{path}`, line {reader.line_num}"
-                    raise ResourceError(f"{where}: `{code}` has a row already")
-                found[code] = coefficient
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise ResourceError(
             f"cannot read the coefficients `{path}`: {(error.strerror or str(error)).lower()}",
             hint=f"say {', '.join(f'`{name}`' for name in SHIPPED)} or the path of a CSV",
         ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResourceError(f"`{path}` is not a CSV in UTF-8: {error}") from None
+    found: dict[str, Coefficient] = {}
+    for line, cells in _user_lines(path, content):
+        where = f"`{path}`, line {line}"
+        code, coefficient = _user_row(cells, where)
+        if code in found:
+            raise ResourceError(f"{where}: `{code}` has a row already")
+        found[code] = coefficient
     return found
+
+
+def _user_lines(path: str, content: bytes) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    """Yield the rows of a CSV by the names of its columns, each with the line on which it ends."""
+    import csv
+    import io
+
+    try:
+        # A byte order mark is what spreadsheets put in front of UTF-8.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ResourceError(f"`{path}`, line {line}: this is not UTF-8") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        missing = {"code", "kg_per_mwh"} - set(reader.fieldnames or ())
+        if missing:
+            header = "the header `code,kg_per_mwh,year,method,source`"
+            if any(";" in name for name in reader.fieldnames or ()):
+                header = "commas between its cells, not semicolons, and " + header
+            raise ResourceError(
+                f"`{path}`, line 1: no column `{min(missing)}`",
+                hint=f"a set of coefficients is a CSV with {header}",
+            )
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        line = reader.line_num + 1
+        raise ResourceError(f"`{path}`, line {line}: this is not CSV: {error}") from None
 
 
 def _user_row(cells: Mapping[str, str | None], where: str) -> tuple[str, Coefficient]:
@@ -118,7 +135,7 @@ def _user_row(cells: Mapping[str, str | None], where: str) -> tuple[str, Coeffic
 
 def _kg_per_mwh(text: str | None, where: str) -> float:
     try:
-        value = float(text or "nan")
+        value = -1.0 if "_" in (text or "") else float(text or "nan")  # `1_000` is Python's alone
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -32,6 +33,7 @@ _DMI_WORDS = {
     "7783-7084-3265-9085-8269-3286-77": "azure",
     "alibaba cloud": "alibaba",
     "oraclecloud": "oci",
+    "ibmcloud": "ibm",
     "digitalocean": "digitalocean",
     "hetzner": "hetzner",
     "scaleway": "scaleway",
@@ -46,7 +48,27 @@ _REGION_VARIABLES = {
     "azure": ("AZURE_REGION", "REGION_NAME"),
     "oci": ("OCI_REGION", "OCI_CLI_REGION"),
     "alibaba": ("ALIBABA_CLOUD_REGION_ID", "REGION_ID"),
+    "ibm": ("IBMCLOUD_REGION", "IC_REGION"),
+    "ovh": ("OS_REGION_NAME",),
+    "scaleway": ("SCW_DEFAULT_REGION", "SCW_DEFAULT_ZONE"),
 }
+_REGION_FILES = {
+    "aws": ("etc/dnf/vars/awsregion", "etc/yum/vars/awsregion"),
+    "oci": ("etc/dnf/vars/ociregion", "etc/yum/vars/ociregion"),
+}
+"""Where Amazon Linux and Oracle Linux keep the region whose mirrors they use."""
+
+_OLD_NAMES = {
+    "oci:iad": "oci:us-ashburn-1",
+    "oci:us-ashburn": "oci:us-ashburn-1",
+    "oci:phx": "oci:us-phoenix-1",
+    "oci:fra": "oci:eu-frankfurt-1",
+    "oci:lhr": "oci:uk-london-1",
+    "scaleway:ams1": "scaleway:nl-ams",
+    "scaleway:par1": "scaleway:fr-par",
+    "scaleway:waw1": "scaleway:pl-waw",
+}
+"""What the providers' own machines still call some regions and zones."""
 
 
 class Location(NamedTuple):
@@ -77,13 +99,17 @@ def _by_cloud_init(root: str) -> Location | None:
     import json
 
     try:
-        instance = json.loads(text)["v1"]
-        name = str(instance["cloud_name"]).lower()
-    except (ValueError, KeyError, TypeError, RecursionError):
+        data = json.loads(text)
+        name = str(data["v1"]["cloud_name"]).lower()
+        told = [data["v1"].get("region"), data["v1"].get("availability_zone")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    # Scaleway's datasource passes neither on, but keeps what it was told.
+    with contextlib.suppress(KeyError, TypeError):
+        told.append(data["ds"]["meta_data"]["location"]["zone_id"])
     provider = _CLOUD_INIT_NAMES.get(name, name)
-    for key in ("region", "availability_zone"):
-        code = _cloud_region(provider, instance.get(key))
+    for region in told:
+        code = _cloud_region(provider, region)
         if code:
             return Location(code, "cloud-init")
     return None
@@ -94,8 +120,9 @@ def _by_dmi(environ: Mapping[str, str], root: str) -> Location | None:
     provider = next((found for word, found in _DMI_WORDS.items() if word in strings), None)
     if provider is None:
         return None
-    # The search domain comes from the provider's DHCP; a variable may be a client's setting.
+    # The search domain and the mirrors come from the provider; a variable may be a client's.
     told = _search_domain_labels(root)
+    told += [_read(root, path).strip().lstrip(".-") for path in _REGION_FILES.get(provider, ())]
     told += [environ.get(variable, "") for variable in _REGION_VARIABLES.get(provider, ())]
     for region in told:
         code = _cloud_region(provider, region)
@@ -125,30 +152,42 @@ def _cloud_region(provider: str, region: object) -> str | None:
     """Return the code of a provider's region or zone, if it is one that we know."""
     if not isinstance(region, str) or not region.strip():
         return None
-    # Some providers' zones are no letter at the end: `fsn1-dc14`, `fr-par-2`.
-    for name in (region.strip(), region.strip().rpartition("-")[0]):
-        codes = gazetteer.resolve(f"{provider}:{name}")[0]
+    name = region.strip().lower()
+    if provider == "oci":  # `EMIr:EU-FRANKFURT-1-AD-2`, an availability domain
+        name = name.rpartition(":")[2].partition("-ad-")[0]
+    names = [name, name.rpartition("-")[0]]  # zones that are no letter: `fsn1-dc14`, `fr-par-2`
+    if provider == "ovh":
+        names.append(name.rstrip("0123456789"))  # `GRA11`
+    for name in names:
+        code = f"{provider}:{name}"
+        codes = gazetteer.resolve(_OLD_NAMES.get(code, code))[0]
         if len(codes) == 1 and codes[0].startswith(f"{provider}:"):
             return codes[0]
     return None
 
 
 def _by_time_zone(environ: Mapping[str, str], root: str) -> Location | None:
-    zones = (_zone_of_link(root), _read(root, "etc/timezone"), environ.get("TZ", "").lstrip(":"))
+    # A copy of a zone's file has no name in it, and the same rules hold in many countries.
+    zones = (_link(f"{root}/etc/localtime"), _read(root, "etc/timezone"), environ.get("TZ", ""))
     for zone in zones:
-        cells = gazetteer.row(gazetteer.table("timezones.csv"), zone.strip())
+        cells = gazetteer.row(gazetteer.table("timezones.csv"), _zone_name(zone))
         if cells:
             return Location(cells[1], "timezone", frozenset({"region-assumed"}))
     return None
 
 
-def _zone_of_link(root: str) -> str:
+def _zone_name(told: str) -> str:
+    """Return `Europe/Paris` of `:Europe/Paris`, a path below `zoneinfo/` or the name itself."""
+    zone = told.strip().lstrip(":").rpartition("zoneinfo/")[2]
+    return zone.removeprefix("posix/").removeprefix("right/")
+
+
+def _link(path: str) -> str:
+    """Return what a symbolic link points at, or nothing."""
     try:
-        target = os.readlink(f"{root}/etc/localtime")
+        return os.readlink(path)
     except OSError:
         return ""
-    zone = target.rpartition("zoneinfo/")[2]
-    return zone.removeprefix("posix/").removeprefix("right/")
 
 
 def _read(root: str, path: str) -> str:

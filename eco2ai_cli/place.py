@@ -13,15 +13,21 @@ from eco2ai_cli.regions import Region, RegionNotFound
 
 
 class Place(NamedTuple):
-    """A region and how it was found, with the PUE to use there (>= 1)."""
+    """A region and how it was found, with the PUE to use there (>= 1).
+
+    `source`: `option`, `environment`, `config`, `cloud-init`, `dmi`, `timezone`, `default` (the
+    world), or `ip` with the name of the service. `may_ask`: the user lets us ask such a service,
+    and nothing on this machine tells as much.
+    """
 
     region: Region
     source: str
     pue: float
     caveats: frozenset[str]
+    may_ask: bool = False
 
 
-def settle(config: Config, environ: Mapping[str, str] = os.environ) -> Place:
+def settle(config: Config, environ: Mapping[str, str] = os.environ, *, root: str = "/") -> Place:
     """Return the place that the configuration names, else the one this machine gives away, else
     the world; nothing is asked of the network.
 
@@ -30,7 +36,9 @@ def settle(config: Config, environ: Mapping[str, str] = os.environ) -> Place:
     """
     if config.region is not None:
         return _named(config.region, config)
-    where = location.locate(environ=environ) if config.locate != "off" else None
+    where = location.locate(environ=environ, root=root) if config.locate != "off" else None
+    # What a cloud says of its own machine is better than what its address tells.
+    may_ask = config.locate == "ip" and (where is None or where.how == "timezone")
     if where is not None:
         try:
             region = regions.lookup(where.query, config.coefficients)
@@ -38,7 +46,7 @@ def settle(config: Config, environ: Mapping[str, str] = os.environ) -> Place:
             pass  # a table of the user's own need not hold it
         else:
             region = region._replace(caveats=region.caveats | where.caveats)
-            return _place(region, config, source=where.how)
+            return at(region, config, source=where.how)._replace(may_ask=may_ask)
     try:
         world = regions.world(config.coefficients)
     except RegionNotFound:
@@ -47,7 +55,7 @@ def settle(config: Config, environ: Mapping[str, str] = os.environ) -> Place:
             hint="say where the electricity is used with `--region`",
         ) from None
     world = world._replace(caveats=world.caveats | {"region-assumed"})
-    return _place(world, config, source="default")
+    return at(world, config, source="default")._replace(may_ask=may_ask)
 
 
 def _named(query: str, config: Config) -> Place:
@@ -57,10 +65,11 @@ def _named(query: str, config: Config) -> Place:
     except RegionNotFound as error:
         kind = WrongUsage if origin.startswith("option") else ConfigError
         raise kind(f"{error} (from {origin})", hint=error.hint) from None
-    return _place(region, config, source=_short(origin))
+    return at(region, config, source=_short(origin))
 
 
-def _place(region: Region, config: Config, source: str) -> Place:
+def at(region: Region, config: Config, source: str) -> Place:
+    """Return `region` as a place, with what the configuration says of it."""
     caveats = region.caveats
     if config.intensity_kg_per_mwh is not None:
         region = region._replace(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -160,6 +161,8 @@ def test_list_without_a_match_is_exit_status_1() -> None:
         (["compare", "FR", "--energy", "nan"], 2),
         (["compare", "FR", "--energy", "inf"], 2),
         (["compare", "FR", "Germny"], 1),
+        (["compare", "FR", "--file", "no-such-ledger.csv"], 125),
+        (["compare", "FR", "--file", "x.csv", "--energy", "1"], 2),
         (["lookup", "FR", "--coefficients", "no-such-set"], 125),
     ],
 )
@@ -191,28 +194,100 @@ def test_compare_warns_where_method_or_year_differ() -> None:
     assert warning.startswith("the methods differ: direct;consumption (AU-VIC)")
 
 
-def test_compare_draws_a_bar_and_a_change() -> None:
-    lines = call("compare", "FR", "DE", "CH").stdout.splitlines()
-    assert lines[1].split()[-2:] == ["=", "██"]
-    assert lines[2].split()[-3:] == ["x", "8.0", "█" * 16]
+def test_compare_draws_a_bar_a_difference_and_a_change() -> None:
+    lines = call("compare", "FR", "DE", "CH", "--energy", "100").stdout.splitlines()
+    assert lines[1].split()[-3:] == ["=", "=", "█"]
+    # 329.65 - 41.45 kg/MWh, and 329.65 / 41.45.
+    assert lines[2].split()[-5:] == ["+28.8", "kg", "x", "8.0", "█" * 9]
     assert "-5 %" in lines[3]
 
 
+_HEADER = "id,parent_id,epoch,project_name,duration(s),power_consumption(kWh),CO2_emissions(kg)\n"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """Two runs, one of them in two rows and with a third run inside it."""
+    path = tmp_path / "emission.csv"
+    path.write_text(
+        _HEADER + "a,,1,p,10,1.5,0.1\na,,N/A,p,10,2.5,0.2\nb,a,N/A,p,5,1,0.04\nc,,N/A,q,5,25,1\n"
+    )
+    return path
+
+
+def test_compare_takes_the_energy_of_a_ledger_and_each_run_once(ledger: Path) -> None:
+    found = data(call("compare", "FR", "DE", "--file", str(ledger), "--json"))
+    assert found["energy_kwh"] == 29
+    assert found["recorded"] == {
+        "files": [str(ledger)],
+        "runs": 2,
+        "nested_runs": 1,
+        "rows": 4,
+        "skipped_rows": 0,
+        "runs_without_energy": 0,
+        "energy_kwh": 29,
+        "emissions_kg": 1.3,
+    }
+    assert found["regions"][1]["emissions_kg"] == pytest.approx(29 * 329.65 / 1000)
+    assert found["warnings"] == []
+
+
+def test_compare_says_which_rows_it_took(ledger: Path) -> None:
+    result = call("compare", "FR", "DE", "--file", str(ledger))
+    assert "29 kWh at the facility's socket" in result.stdout
+    assert f"2 runs in 4 rows of {ledger}; 1 run inside these: not added again" in result.stdout
+    assert "recorded where it was used: 1.30 kg" in result.stdout
+
+
+def test_compare_adds_ledgers_up_and_one_that_is_named_twice_once(
+    ledger: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(_HEADER + "d,,N/A,q,5,10,1\n")
+    for files in ([ledger, other], [ledger, other, ledger]):
+        options = [option for file in files for option in ("--file", str(file))]
+        assert data(call("compare", "FR", *options, "--json"))["energy_kwh"] == 39
+
+
+def test_compare_warns_of_what_the_energy_lacks(ledger: Path) -> None:
+    with ledger.open("a") as file:
+        file.write("d,,N/A,q,5,,\ne,,N/A,q,5,much,1\n")
+    result = call("compare", "FR", "--file", str(ledger))
+    assert "warning: 1 row cannot be read" in result.stderr
+    assert "warning: the energy of 1 run is not known" in result.stderr
+    assert len(data(call("compare", "FR", "--file", str(ledger), "--json"))["warnings"]) == 2
+
+
+@pytest.mark.parametrize("rows", ["", "a,,1,p,10,,\n", "a,,1,p,10,0,0\n"])
+def test_compare_refuses_a_ledger_without_energy(rows: str, tmp_path: Path) -> None:
+    path = tmp_path / "emission.csv"
+    path.write_text(_HEADER + rows)
+    error = call("compare", "FR", "--file", str(path)).exception
+    assert str(error) == f"no energy is recorded in `{path}`"
+    assert getattr(error, "exit_status", None) == 1
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "columns"),
     [
-        ["compare", "FR", "DE", "US-CA", "aws:us-east-1"],
-        ["lookup", "FR", "aws:eu-west-3", "US/California", "Bavaria"],
-        ["list", "--cloud", "azure"],
+        (["compare", "FR", "DE", "US-CA", "aws:us-east-1"], 80),
+        (["compare", "FR", "DE", "US-CA", "aws:us-east-1"], 60),
+        (["compare", "FR", "DE", "US-CA", "aws:us-east-1"], 40),
+        (["lookup", "FR", "aws:us-east-1", "US/California", "Bavaria"], 80),
+        (["lookup", "FR", "aws:us-east-1", "US/California", "Bavaria"], 50),
+        (["list", "--cloud", "aws"], 80),
+        (["list", "--cloud", "aws"], 50),
     ],
 )
-def test_a_table_fits_a_terminal_of_80_columns(arguments: list[str]) -> None:
+def test_a_table_fits_the_terminal_and_no_figure_is_cut(arguments: list[str], columns: int) -> None:
     screen, _ = pexpect.run(
         f"{sys.executable} -m eco2ai_cli regions {' '.join(arguments)}",
         withexitstatus=True,
         encoding="utf-8",
-        env={"TERM": "dumb", "LANG": "C.UTF-8", "COLUMNS": "80"},
+        env={"TERM": "dumb", "LANG": "C.UTF-8", "COLUMNS": str(columns)},
     )
-    table = screen.split("warning:")[0].splitlines()
     assert "CODE" in screen
-    assert max(map(len, table)) <= 80
+    assert max(map(len, screen.split("note:")[0].splitlines())) <= columns
+    assert "aws:us-east-1  " in screen
+    # France emits 41.45 kg/MWh, N. Virginia 270.49.
+    assert ("270 g" if arguments[0] == "compare" else "270.49") in screen

@@ -41,6 +41,8 @@ COLUMNS = {
     "timezones.csv": ["zone", "code"],
 }
 RULES = {"name", "alpha-3", "m49", "iso-3166-2"}
+# French and German for China, San Marino and Zambia: whoever writes these means them.
+GENUINE = {"chine", "saint marin", "sambia"}
 
 
 def main() -> int:
@@ -106,6 +108,7 @@ def check(tables: Tables) -> Iterable[str]:
     yield from check_figures(tables, known)
     yield from check_clouds(tables["cloud_regions.csv"], known)
     yield from check_names(tables, known)
+    yield from check_spellings(tables)
     for row in tables["timezones.csv"]:
         if row["code"] not in known:
             yield f"timezones.csv: `{row['zone']}` stands in `{row['code']}`, which is no code"
@@ -170,6 +173,33 @@ def check_names(tables: Tables, known: set[str]) -> Iterable[str]:
         key = normalise(row["subdivision"] or row["country"])
         if row["code"] not in names.get(key, {"codes": ""})["codes"].split():
             yield f"region_names.csv: `{key}` does not find `{row['code']}`"
+
+
+def check_spellings(tables: Tables) -> Iterable[str]:
+    """Yield the names of a country that are one slip of the pen from another's in English."""
+    countries = {
+        normalise(row["country"]): row["code"]
+        for table in ("regions.csv", "places.csv")
+        for row in tables[table]
+        if not row["subdivision"]
+    }
+    names = {row["name"]: row["codes"] for row in tables["region_names.csv"]}
+    for country, code in countries.items():
+        for slip in slips(country) if len(country) > 4 else ():
+            meant = names.get(slip, code)
+            if len(meant) == 2 and meant != code and slip not in {*countries, *GENUINE}:
+                yield f"region_names.csv: `{slip}` ({meant}) is how one misspells `{country}`"
+
+
+def slips(word: str) -> Iterable[str]:
+    """Yield `word` with a letter too few, too many, another, or two letters the wrong way round."""
+    for i in range(len(word) + 1):
+        head, tail = word[:i], word[i:]
+        yield head + tail[1:]
+        yield head + tail[1:2] + tail[:1] + tail[2:]
+        for letter in "abcdefghijklmnopqrstuvwxyz ":
+            yield head + letter + tail
+            yield head + letter + tail[1:]
 
 
 def read(path: Path) -> list[Row]:

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from eco2ai_cli.caveats import sentence
-from eco2ai_cli.commands.tables import echo_table
+from eco2ai_cli.commands.tables import echo_table, echo_text
 from eco2ai_cli.regions import Region, RegionNotFound
 from eco2ai_cli.units import format_mass
 
 Answer = tuple[str, Region | RegionNotFound]
 """A query, and what it was answered."""
 
-_NUMBERS = frozenset({"KG/MWH", "YEAR", "PUE", "CO2", "CHANGE"})
-_BAR_WIDTH = 16
+_NUMBERS = frozenset({"KG/MWH", "YEAR", "PUE", "CO2", "MORE", "CHANGE"})
+_SPARE = ("YEAR", "PLACE", "KG/MWH", "CHANGE", "MORE")
+_BAR_WIDTH = 9
+
+
+class Recorded(NamedTuple):
+    """What a comparison takes its energy from: the runs in `files`, and what they emitted there.
+
+    `runs_without_energy`: of which a row at least does not know its energy. None: not known.
+    """
+
+    files: tuple[str, ...]
+    runs: int
+    nested_runs: int
+    rows: int
+    skipped_rows: int
+    runs_without_energy: int
+    energy_kwh: float | None
+    emissions_kg: float | None
 
 
 def echo_answers(answers: Sequence[Answer]) -> None:
@@ -45,26 +62,46 @@ def echo_list(found: Sequence[Region]) -> None:
         (*_cells(region), *((f"{region.pue:.2f}" if region.pue else "",) if has_pue else ()))
         for region in found
     ]
-    echo_table(header, rows, right=_NUMBERS, fold="PLACE")
+    echo_table(header, rows, right=_NUMBERS, fold="PLACE", spare=("METHOD", "YEAR"))
 
 
-def echo_comparison(found: Sequence[Region], energy_kwh: float) -> None:
-    """Print what `energy_kwh` emits in each region, the change from the first, and a bar."""
+def echo_comparison(found: Sequence[Region], energy_kwh: float, recorded: Recorded | None) -> None:
+    """Print what `energy_kwh` emits in each region, the difference from the first, and a bar."""
     most = max(region.kg_per_mwh for region in found) or 1.0
-    first = found[0].kg_per_mwh
+    emissions_kg = [energy_kwh * region.kg_per_mwh / 1000 for region in found]
     rows = [
         (
             *_cells(region)[:4],
-            format_mass(energy_kwh * region.kg_per_mwh / 1000),
-            _change(region.kg_per_mwh, first),
+            format_mass(kg),
+            _difference(kg - emissions_kg[0]),
+            _change(region.kg_per_mwh, found[0].kg_per_mwh),
             _bar(region.kg_per_mwh / most),
         )
-        for region in found
+        for region, kg in zip(found, emissions_kg, strict=True)
     ]
-    echo_table(
-        ("CODE", "PLACE", "KG/MWH", "YEAR", "CO2", "CHANGE", ""), rows, right=_NUMBERS, fold="PLACE"
+    header = ("CODE", "PLACE", "KG/MWH", "YEAR", "CO2", "MORE", "CHANGE", "")
+    echo_table(header, rows, right=_NUMBERS, fold="PLACE", spare=_SPARE)
+    echo_text(
+        f"{energy_kwh:.6g} kWh at the facility's socket; MORE and CHANGE are from `{found[0].code}`"
     )
-    click.echo(f"CO2 of {energy_kwh:g} kWh at the facility's socket; change from `{found[0].code}`")
+    if recorded is not None:
+        echo_text(f"the energy of {_origin(recorded)}")
+        if recorded.emissions_kg is not None:
+            echo_text(f"recorded where it was used: {format_mass(recorded.emissions_kg)} CO2")
+
+
+def _origin(recorded: Recorded) -> str:
+    """Say of how many runs and rows the energy is."""
+    text = f"{count(recorded.runs, 'run')} in {count(recorded.rows, 'row')}"
+    text += f" of {', '.join(recorded.files)}"
+    if recorded.nested_runs:
+        text += f"; {count(recorded.nested_runs, 'run')} inside these: not added again"
+    return text
+
+
+def count(number: int, thing: str) -> str:
+    """Write `1 run` or `2 runs`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def answer_json(query: str, answer: Region | RegionNotFound) -> dict[str, Any]:
@@ -93,12 +130,16 @@ def region_json(region: Region) -> dict[str, Any]:
 
 
 def comparison_json(
-    found: Sequence[Region], energy_kwh: float, warnings: Sequence[str]
+    found: Sequence[Region],
+    energy_kwh: float,
+    recorded: Recorded | None,
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     """Return the JSON object of a comparison; differences are from the first region."""
     emissions_kg = [energy_kwh * region.kg_per_mwh / 1000 for region in found]
     return {
         "energy_kwh": energy_kwh,
+        **({"recorded": recorded._asdict()} if recorded else {}),
         "regions": [
             {**region_json(region), "emissions_kg": kg, "difference_kg": kg - emissions_kg[0]}
             for region, kg in zip(found, emissions_kg, strict=True)
@@ -159,9 +200,10 @@ def _echo_found(found: Sequence[tuple[str, Region]]) -> None:
         [(query, *_cells(region), region.matched_by) for query, region in found],
         right=_NUMBERS,
         fold="PLACE",
+        spare=("METHOD", "RULE", "YEAR", "PLACE"),
     )
     for source, codes in grouped((region.source, region.code) for _, region in found).items():
-        click.echo(f"{' '.join(codes)}: {source}")
+        echo_text(f"{' '.join(codes)}: {source}")
 
 
 def _cells(region: Region) -> tuple[str, str, str, str, str]:
@@ -183,6 +225,10 @@ def _change(kg_per_mwh: float, first: float) -> str:
         return "+"
     ratio = kg_per_mwh / first
     return f"x {ratio:.1f}" if ratio >= 3 else f"{100 * (ratio - 1):+.0f} %"
+
+
+def _difference(kg: float) -> str:
+    return "=" if kg == 0 else ("+" if kg > 0 else "-") + format_mass(abs(kg))
 
 
 def _bar(share: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +12,8 @@ from eco2ai_cli import gazetteer
 from eco2ai_cli import regions as table
 from eco2ai_cli.coefficients import CURRENT
 from eco2ai_cli.commands import region_views as views
-from eco2ai_cli.errors import WrongUsage
+from eco2ai_cli.commands.tables import echo_text
+from eco2ai_cli.errors import Eco2aiError, NoAnswer, WrongUsage
 from eco2ai_cli.regions import Region, RegionNotFound
 
 _coefficients_option = click.option(
@@ -103,29 +105,83 @@ def list_(
     "--energy",
     metavar="KWH",
     type=float,
-    default=1.0,
-    show_default=True,
-    help="Energy at the socket of the facility, PUE included.",
+    help="Energy at the socket of the facility, PUE included.  [default: 1]",
+)
+@click.option(
+    "--file",
+    "files",
+    metavar="LEDGER",
+    multiple=True,
+    help="Take the energy of the runs in a ledger; may be repeated.",
 )
 @_coefficients_option
 @_json_option
-def compare(codes: tuple[str, ...], energy: float, coefficients: str, as_json: bool) -> None:
+def compare(
+    codes: tuple[str, ...],
+    energy: float | None,
+    files: tuple[str, ...],
+    coefficients: str,
+    as_json: bool,
+) -> None:
     """Compare what the same energy emits in each CODE with what it emits in the first.
 
-    A CODE is whatever `lookup` understands.
+    A CODE is whatever `lookup` understands. The energy of a ledger is counted as `eco2ai report`
+    counts it, and is that at the socket of the facility: it includes the PUE of where it was used.
     """
-    if not 0 < energy < float("inf"):
-        raise WrongUsage(
-            f"`{energy:g}` is no energy to compare", hint="give a number of kWh above 0"
-        )
+    if files and energy is not None:
+        raise WrongUsage("`--energy` and `--file` are two answers to one question")
+    recorded = _recorded(files) if files else None
+    energy_kwh = recorded.energy_kwh if recorded else 1.0 if energy is None else energy
+    if energy_kwh is None or not 0 < energy_kwh < float("inf"):
+        raise _no_energy(energy_kwh, files)
     found = [table.lookup(code, coefficients) for code in codes]
-    warnings = list(_unlike(found))
+    warnings = [*_unlike(found), *(_left_out(recorded) if recorded else ())]
     if as_json:
-        views.echo_json(views.comparison_json(found, energy, warnings))
+        views.echo_json(views.comparison_json(found, energy_kwh, recorded, warnings))
         return
-    views.echo_comparison(found, energy)
+    views.echo_comparison(found, energy_kwh, recorded)
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo_text(f"warning: {warning}", err=True)
+
+
+def _recorded(files: Sequence[str]) -> views.Recorded:
+    """Sum up what the ledgers hold; raises LedgerError for what is none."""
+    from eco2ai_cli.ledger.reader import read
+    from eco2ai_cli.report import summarise
+
+    # A file that is named twice is still one file.
+    paths = {os.path.realpath(file): file for file in files}
+    report = summarise(entry for path in paths.values() for entry in read(path))
+    total = report.total
+    return views.Recorded(
+        files=tuple(paths.values()),
+        runs=total.runs,
+        nested_runs=total.nested_runs,
+        rows=total.rows,
+        skipped_rows=len(report.skipped),
+        runs_without_energy=total.caveats.get("energy-unknown", 0),
+        energy_kwh=total.energy_kwh,
+        emissions_kg=total.emissions_kg,
+    )
+
+
+def _no_energy(energy_kwh: float | None, files: Sequence[str]) -> Eco2aiError:
+    if files:
+        where = ", ".join(f"`{file}`" for file in files)
+        return NoAnswer(f"no energy is recorded in {where}", "`eco2ai report` shows what is there")
+    return WrongUsage(
+        f"`{energy_kwh:g}` is no energy to compare", hint="give a number of kWh above 0"
+    )
+
+
+def _left_out(recorded: views.Recorded) -> Iterable[str]:
+    """Yield what of the ledgers the energy lacks."""
+    others = "the sum is of the others; `eco2ai report` tells more"
+    if recorded.skipped_rows:
+        yield f"{views.count(recorded.skipped_rows, 'row')} cannot be read: {others}"
+    if recorded.runs_without_energy:
+        runs = views.count(recorded.runs_without_energy, "run")
+        yield f"the energy of {runs} is not known of all its rows: {others}"
 
 
 def _printable(query: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Collection, Sequence
 
@@ -9,22 +10,63 @@ import click
 
 
 def echo_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str], fold: str
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str],
+    fold: str,
+    spare: Sequence[str] = (),
 ) -> None:
     """Print `rows` on stdout under `header`.
 
-    The columns named in `right` hold numbers; on a narrow terminal the column `fold` is folded.
+    The columns named in `right` hold numbers. On a narrow terminal the column `fold` is folded,
+    and if that is not enough the columns `spare` go, one after the other.
     """
     if sys.stdout.isatty():
-        _draw(header, rows, right, fold)
+        _draw(*_narrowed(header, rows, fold, spare), right, fold)
         return
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    widths = _widths(header, rows)
     for row in (header, *rows):
         cells = (
             cell.rjust(width) if name in right else cell.ljust(width)
             for name, cell, width in zip(header, row, widths, strict=True)
         )
         click.echo("  ".join(cells).rstrip())
+
+
+def echo_text(text: str, *, err: bool = False) -> None:
+    """Print a sentence, broken between words on a terminal."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        import textwrap
+
+        text = textwrap.fill(
+            text, shutil.get_terminal_size().columns, break_on_hyphens=False, break_long_words=False
+        )
+    click.echo(text, err=err)
+
+
+def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+
+
+def _narrowed(
+    header: Sequence[str], rows: Sequence[Sequence[str]], fold: str, spare: Sequence[str]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return header and rows without as many of the `spare` columns as the terminal is too narrow.
+
+    The column `fold` counts with its longest word.
+    """
+    for name in spare:
+        widths = dict(zip(header, _widths(header, rows), strict=True))
+        if fold in widths:
+            at = header.index(fold)
+            widths[fold] = max(len(word) for row in (header, *rows) for word in row[at].split())
+        if sum(widths.values()) + 2 * (len(widths) - 1) <= shutil.get_terminal_size().columns:
+            break
+        at = header.index(name)
+        header = [*header[:at], *header[at + 1 :]]
+        rows = [[*row[:at], *row[at + 1 :]] for row in rows]
+    return header, rows
 
 
 def _draw(
@@ -46,4 +88,6 @@ def _draw(
         )
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    # rich takes a dumb terminal for one of 80 columns.
+    columns, lines = shutil.get_terminal_size()
+    Console(width=columns, height=lines).print(table)
