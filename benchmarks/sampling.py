@@ -22,7 +22,7 @@ from timing import in_turn, introduce, judge, show
 
 from eco2ai_cli.processes.linux import LinuxTree
 
-ROUNDS = 40  # one look in eight reads the processes that have not run, too
+ROUNDS = 40  # one look in sixteen reads the processes that have not run, too
 AT_MOST_S = 600
 """When the processes of a tree end by themselves, should nobody be left to end them."""
 

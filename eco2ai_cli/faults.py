@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Callable
 from typing import TypeVar
+
+from eco2ai_cli import talk
 
 T = TypeVar("T")
 
@@ -29,5 +29,4 @@ class Faults:
         if self.first is not None:
             import traceback
 
-            with contextlib.suppress(OSError):
-                traceback.print_exception(self.first, file=sys.stderr)
+            talk.say("".join(traceback.format_exception(self.first)).rstrip())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import sys
 from typing import NoReturn
+
+from eco2ai_cli.launch import libc
 
 
 def end_like(status: int) -> NoReturn:
@@ -20,7 +21,8 @@ def end_like(status: int) -> NoReturn:
 
 def die_of(number: int) -> NoReturn:
     """Die of the signal `number`, without leaving a core file of ours."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with contextlib.suppress(OSError):
+        libc.leave_no_core()
     if number not in (signal.SIGKILL, signal.SIGSTOP):
         with contextlib.suppress(OSError, ValueError):  # two are the C library's own
             signal.signal(number, signal.SIG_DFL)

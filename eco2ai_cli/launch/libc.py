@@ -1,4 +1,4 @@
-"""The two process attributes that only prctl(2) can set."""
+"""The process attributes that only prctl(2) can set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -29,6 +30,11 @@ def die_with_parent(parent: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before we had said so
         os._exit(125)
+
+
+def leave_no_core() -> None:
+    """Have no core dump made of this process: a limit of 0 does not keep one out of a pipe."""
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def set_name(name: bytes) -> None:

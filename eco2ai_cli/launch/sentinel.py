@@ -15,7 +15,7 @@ import struct
 import time
 from typing import NoReturn
 
-from eco2ai_cli.launch import libc
+from eco2ai_cli.launch import descriptors, libc
 
 _NOTE = struct.Struct("id")
 _LOOK_AHEAD_S = 0.02  # how long a sender may take from one process of the group to the next
@@ -84,7 +84,7 @@ def _stand_guard(parent: int, notes: int) -> NoReturn:
     try:
         libc.die_with_parent(parent)
         libc.set_name(b"eco2ai-sentinel")
-        for fd in map(int, os.listdir("/proc/self/fd")):
+        for fd in descriptors.open_numbers():
             if fd != notes:
                 with contextlib.suppress(OSError):  # the one that listed the others
                     os.close(fd)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import struct
 import time
@@ -16,17 +17,24 @@ from typing import NamedTuple, NoReturn
 
 from eco2ai_cli.errors import CommandNotExecutable, CommandNotFound, Eco2aiError
 from eco2ai_cli.launch import libc
+from eco2ai_cli.launch.stopping import stop, will_be_resumed
+
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_MEANT_FOR_A_PID = (b"LISTEN_PID", b"WATCHDOG_PID", b"SYSTEMD_EXEC_PID")
+_PATIENCE_MS = 50  # an exec takes less, and who is stopped may wait
 
 
 class Inherited(NamedTuple):
     """The signal state that the caller gave us and that the command must get.
 
     Python ignores SIGPIPE and SIGXFSZ for itself before any of our code runs; what the caller had
-    for these two cannot be known, and the command gets the default.
+    for these two cannot be known, and the command gets the default. `timers`, as of setitimer(2),
+    outlive an exec but not a fork: `alarm 60; exec CMD` is how some limit the time of a command.
     """
 
     mask: frozenset[int]
     ignored: frozenset[int]
+    timers: tuple[tuple[float, float], ...]
 
     @classmethod
     def take(cls) -> Inherited:
@@ -40,7 +48,8 @@ class Inherited(NamedTuple):
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         if signal.SIGCHLD in ignored:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        return cls(frozenset(mask), ignored)
+        timers = tuple(signal.setitimer(timer, 0) for timer in _TIMERS)
+        return cls(frozenset(mask), ignored, timers)
 
     def give(self) -> None:
         """Put the state back; what is pending is delivered at the end."""
@@ -49,6 +58,8 @@ class Inherited(NamedTuple):
                 signal.signal(number, signal.SIG_DFL)
         if signal.SIGCHLD in self.ignored:
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for timer, (left_s, interval_s) in zip(_TIMERS, self.timers, strict=True):
+            signal.setitimer(timer, left_s, interval_s)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
 
 
@@ -99,7 +110,7 @@ def release(child: Gated) -> float:
     os.write(child.gate, b"x")
     os.close(child.gate)
     answer = b""
-    while chunk := os.read(child.result, 64):  # the end of file is the exec
+    while chunk := _read_result(child):  # the end of file is the exec
         answer += chunk
     os.close(child.result)
     if len(answer) == 8:
@@ -110,11 +121,26 @@ def release(child: Gated) -> float:
     raise _failure(child.command, struct.unpack("i", answer[-4:])[0])
 
 
+def _read_result(child: Gated) -> bytes:
+    """Read what comes of the start; stop with the child where Ctrl-Z reached it before its exec."""
+    poll = select.poll()
+    poll.register(child.result, select.POLLIN)
+    while not poll.poll(_PATIENCE_MS):
+        seen = os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        if seen is not None and (
+            seen.si_status in signal.sigpending() or will_be_resumed(os.getpgrp())
+        ):
+            stop(seen.si_status)
+            os.kill(child.pid, signal.SIGCONT)
+    return os.read(child.result, 64)
+
+
 def _exec(
     argv: list[bytes], environ: dict[bytes, bytes], inherited: Inherited, result: int
 ) -> NoReturn:
-    if environ.get(b"LISTEN_PID") == b"%d" % os.getppid():
-        environ[b"LISTEN_PID"] = b"%d" % os.getpid()  # socket activation was meant for the command
+    for name in _MEANT_FOR_A_PID:  # of systemd, and the command was meant
+        if environ.get(name) == b"%d" % os.getppid():
+            environ[name] = b"%d" % os.getpid()
     candidates = _candidates(argv[0], environ.get(b"PATH"))
     inherited.give()
     os.write(result, struct.pack("d", time.process_time()))
@@ -132,7 +158,9 @@ def _exec(
 
 def _candidates(command: bytes, search_path: bytes | None) -> list[bytes]:
     """Return where execvp(3) would look for `command`, in its order."""
-    if not command or b"/" in command:
+    if not command:
+        return []
+    if b"/" in command:
         return [command]
     folders = (os.fsencode(os.defpath) if search_path is None else search_path).split(b":")
     return [folder + b"/" + command if folder else command for folder in folders]

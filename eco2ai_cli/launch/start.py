@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -71,16 +72,20 @@ def start(
     return Started(child.pid, began, sentinel)
 
 
-def child_environment(run_id: str) -> dict[bytes, bytes]:
-    """Return our environment as we were given it, with the run's id for whoever runs inside it."""
+def child_environment(run_id: str, given: str = "/proc/self/environ") -> dict[bytes, bytes]:
+    """Return our environment as we were given it, with the run's id for whoever runs inside it.
+
+    `given`: the file with what we were started with.
+    """
     environ = dict(os.environb)
+    environ.pop(b"", None)  # `=value` can be inherited, but execve(2) of Python refuses it
     # In the C locale Python sets LC_CTYPE for itself before any of our code runs (PEP 538); the
     # kernel still shows what we were started with.
     if environ.get(b"LC_CTYPE") in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
-        with open("/proc/self/environ", "rb") as file:
-            given = dict(item.split(b"=", 1) for item in file.read().split(b"\0") if b"=" in item)
         del environ[b"LC_CTYPE"]
-        if b"LC_CTYPE" in given:
-            environ[b"LC_CTYPE"] = given[b"LC_CTYPE"]
+        with contextlib.suppress(OSError), open(given, "rb") as file:
+            for item in file.read().split(b"\0"):
+                if item.startswith(b"LC_CTYPE="):
+                    environ[b"LC_CTYPE"] = item[9:]
     environ[b"ECO2AI_RUN_ID"] = run_id.encode()
     return environ

@@ -11,13 +11,22 @@ from typing import Protocol
 
 from eco2ai_cli.clock import Clock, Moment
 from eco2ai_cli.launch.sentinel import Sentinel
+from eco2ai_cli.launch.stopping import (
+    hand_terminal_over,
+    stop,
+    terminal_holder,
+    will_be_resumed,
+)
 
 _SI_KERNEL = 0x80
 _JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+_TERMINAL_ACCESS = frozenset({signal.SIGTTIN, signal.SIGTTOU})
 _HANG_UP = frozenset({signal.SIGHUP, signal.SIGCONT})
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
+_KEYS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP})
 _SETTLING_S = 0.03
 _AT_ONCE_S = 0.001
+_SAME_SENDING_S = 0.2  # to our pid and to our group, as timeout(1) does
 
 
 class Children(Protocol):
@@ -33,6 +42,22 @@ class Children(Protocol):
 
     def owns(self, pid: int) -> bool:
         """Tell whether `pid` is a living member of the tree."""
+        ...
+
+
+class View(Protocol):
+    """What draws on the terminal while we wait; nothing in it raises."""
+
+    def beat(self) -> float:
+        """Do what is due, and return when the next is (monotonic seconds)."""
+        ...
+
+    def resized(self) -> None:
+        """Adapt to another size of the terminal."""
+        ...
+
+    def give_back(self) -> None:
+        """Leave the terminal to others, for we are to stop."""
         ...
 
 
@@ -56,15 +81,25 @@ class Waiter:
         self._children = children
         self._sentinel = sentinel
         self._beat = beat
+        self._view: View | None = None
         self._clock = clock
         self._status: int | None = None
         self.ended: Moment | None = None
         self._stop_signals: dict[int, float] = {}
-        self._watched = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        self._forwarded: dict[int, float] = {}
+        # As plain numbers, side by side in memory: they are gone through at every wake-up.
+        watched = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        self._watched = tuple(int(number) for number in watched)
         self._returned_s = time.monotonic()  # from the last sigtimedwait
+
+    def show_on(self, view: View) -> None:
+        """Have `view` beat in place of the beat given at first, and tell it of the terminal."""
+        self._view = view
+        self._beat = view.beat
 
     def wait(self) -> int:
         """Return the wait status of the child when it has ended."""
+        self._look_after_children()  # after a fault its SIGCHLD may be taken already
         due_s = 0.0
         while self._status is None:
             due_s = self._turn(due_s)
@@ -121,6 +156,8 @@ class Waiter:
         if info.si_signo == signal.SIGCHLD:
             self._look_after_children()
         else:
+            if info.si_signo == signal.SIGWINCH and self._view is not None:
+                self._view.resized()
             at_once = self._returned_s - entered_s < _AT_ONCE_S
             self._pass_on(info, since_s=before_s if at_once else self._returned_s)
         return due_s
@@ -143,46 +180,59 @@ class Waiter:
         number = info.si_signo
         if number in _JOB_CONTROL:
             self._stop_signals[number] = time.monotonic()
+        apart = self._group() != os.getpgrp()
         if info.si_code == _SI_KERNEL:
             # The terminal's keys go to the whole group, but a hang-up goes to the leader of the
             # session alone. What else the kernel sends is meant for us: a limit that we ran into.
-            if number in _HANG_UP and os.getsid(0) == os.getpid():
+            leads_session = number in _HANG_UP and os.getsid(0) == os.getpid()
+            # Without us the command would lead the group, and could not have left it.
+            leads_group = number in _KEYS and os.getpgrp() == os.getpid()
+            if leads_session or (apart and leads_group):
                 self._forward(number)
             return
         if info.si_pid == os.getpid() or self._children.owns(info.si_pid):
             return
-        if not self._sentinel.also_got(number, since_s):
+        has_got_it = self._sentinel.also_got(number, since_s)
+        if apart:  # who has left the group gets nothing of what the group is sent
+            ago_s = time.monotonic() - self._forwarded.get(number, -1e9)
+            has_got_it = has_got_it and ago_s < _SAME_SENDING_S
+        if not has_got_it:
             self._forward(number)
 
+    def _group(self) -> int:
+        """Return the process group of the command, which may have left ours."""
+        try:
+            return os.getpgid(self._child)
+        except ProcessLookupError:
+            return os.getpgrp()
+
     def _forward(self, number: int) -> None:
+        self._forwarded[number] = time.monotonic()
         with contextlib.suppress(OSError):  # it has ended, or is somebody else's now (set-uid)
             os.kill(self._child, number)
 
     def _stop_likewise(self, number: int) -> None:
         """Stop as the command did, so that our caller sees it and can resume us both.
 
-        But only where somebody will: the signal came to us too, or we hold the terminal.
+        But only where somebody will: the signal came to us too, or a shell waits for us.
         """
         noticed_s = self._stop_signals.pop(number, -1e9)
         came_to_us = number in signal.sigpending() or time.monotonic() - noticed_s < 2.0
-        if came_to_us or _in_foreground():
+        group, ours = self._group(), os.getpgrp()
+        apart, leads_group = group != ours, ours == os.getpid()
+        if apart and leads_group and number in _TERMINAL_ACCESS and terminal_holder() == ours:
+            self._let_go_on_with_terminal(group)  # without us it would lead the group
+        elif came_to_us or will_be_resumed(group):
+            took_terminal = apart and terminal_holder() == group  # as an inner shell does
             self._stop(number)
+            if took_terminal and terminal_holder() == ours:
+                self._let_go_on_with_terminal(group)
+
+    def _let_go_on_with_terminal(self, group: int) -> None:
+        hand_terminal_over(group)
+        self._forward(signal.SIGCONT)
 
     def _stop(self, number: int) -> None:
-        os.kill(os.getpid(), number)  # still blocked, it is one with what the group was sent
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # here we stay until resumed
-        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-
-
-def _in_foreground() -> bool:
-    """Tell whether our process group is the one that the terminal listens to."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
+        if self._view is not None:
+            self._view.give_back()
+        stop(number)

@@ -7,7 +7,7 @@ a scan of `/proc` by the processes of the machine. Both name every newborn with 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 from eco2ai_cli.processes.procfs import parse_stat, read_file
 
@@ -35,20 +35,19 @@ class Finder:
 
     def newborns(
         self, members: Collection[int], possible_parents: dict[int, int]
-    ) -> Iterator[tuple[int, int]]:
-        """Yield (pid, parent's pid) of members that `members` lacks, parents before children.
+    ) -> list[tuple[int, int]]:
+        """Return (pid, parent's pid) of the members that `members` lacks, parents before children.
 
         `possible_parents`: pid -> number of threads of those who may have children that are not
         known yet.
         """
         if self._children_of and self._walk_is_cheaper(possible_parents.values()):
             self._scanned_last = False
-            yield from self._walk(members, possible_parents, self._children_of)
-        else:
-            if not self._scanned_last:
-                self._outsiders.clear()  # what was learnt before a pause may have been recycled
-            self._scanned_last = True
-            yield from self._scan(members)
+            return self._walk(members, possible_parents, self._children_of)
+        if not self._scanned_last:
+            self._outsiders.clear()  # what was learnt before a pause may have been recycled
+        self._scanned_last = True
+        return self._scan(members)
 
     def _walk_is_cheaper(self, threads: Collection[int]) -> bool:
         # Measured: 1 us for a process of one thread, else 20 us a thread; a process that is
@@ -63,19 +62,26 @@ class Finder:
         members: Collection[int],
         possible_parents: dict[int, int],
         children_of: ChildrenOf,
-    ) -> Iterator[tuple[int, int]]:
+    ) -> list[tuple[int, int]]:
+        born: dict[int, int] = {}
         # Only the first thread of ours forks, and orphans are given to it.
         queue = [(self._root, 1), *possible_parents.items()]
         for pid, threads in queue:
             for child in children_of(pid, threads):
-                if child not in members and child not in self.ignored:
+                if child not in members and child not in self.ignored and child not in born:
                     queue.append((child, 2))
-                    yield child, pid
+                    born[child] = pid
+        return list(born.items())
 
-    def _scan(self, members: Collection[int]) -> Iterator[tuple[int, int]]:
+    def _scan(self, members: Collection[int]) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
         parents: dict[int, int] = {}
         outsiders: dict[str, int] = {}
-        with os.scandir(self._proc) as entries:
+        try:
+            entries = os.scandir(self._proc)
+        except OSError:
+            return []  # no procfs: what is reaped counts all the same
+        with entries:
             for entry in entries:
                 name = entry.name
                 if not name.isdigit():
@@ -98,9 +104,10 @@ class Finder:
             for pid in born:
                 inside.add(pid)
                 outsiders.pop(str(pid), None)
-                yield pid, parents.pop(pid)
+                found.append((pid, parents.pop(pid)))
         for pid, ppid in parents.items():
             # Whose parent has ended meanwhile will be given another: perhaps one of the tree.
             if ppid and ppid not in parents and str(ppid) not in outsiders:
                 del outsiders[str(pid)]
         self._outsiders = outsiders
+        return found

@@ -17,15 +17,19 @@ import os
 from collections.abc import Iterator
 
 from eco2ai_cli.dials import Integrator
-from eco2ai_cli.model import Usage
+from eco2ai_cli.model import ORIGIN, Usage
 from eco2ai_cli.processes import memory
 from eco2ai_cli.processes.finder import Finder
 from eco2ai_cli.processes.member import Files, Member
 from eco2ai_cli.processes.perf import SecondOpinion
-from eco2ai_cli.processes.procfs import children_of, lineage, parse_stat
+from eco2ai_cli.processes.procfs import children_of, lineage, parse_stat, shows_us
 
 _FALL_S = 0.05
 """A total that falls by more, in CPU seconds, is no matter of ticks: somebody was forgotten."""
+
+
+_NOWHERE = os.devnull
+"""In place of a `/proc` that numbers processes otherwise; what wait4(2) tells must do then."""
 
 
 class LinuxTree:
@@ -51,6 +55,8 @@ class LinuxTree:
         self._before_exec_s = 0.0
         self._highest_s = 0.0
         self._autoreaped = False
+        self._stirred = True  # somebody has run, come or gone since all was added up
+        self._sum = ORIGIN.usage
         self._burials = 0
 
     def attach(self, pid: int) -> None:
@@ -58,6 +64,8 @@ class LinuxTree:
 
         Children that we had before are not of the tree: a shell may have left us some at its exec.
         """
+        if not shows_us(self._files.proc):
+            self._files.proc = _NOWHERE
         self._ignored.update(set(children_of(os.getpid(), 1, self._files.proc)) - {pid})
         self._members[pid] = Member(pid, os.getpid())
         if self._use_perf:
@@ -70,6 +78,7 @@ class LinuxTree:
     def started(self, before_exec_s: float) -> None:
         """Note that the root has exec'd, and the CPU seconds it used as ours until then."""
         self._before_exec_s = before_exec_s
+        self._stirred = True
 
     def owns(self, pid: int) -> bool:
         """Tell whether `pid` is of the tree, also if it was born since the last look."""
@@ -110,6 +119,7 @@ class LinuxTree:
             if pid in self._ignored:
                 self._ignored.remove(pid)  # its number may be another's next
                 continue
+            self._stirred = True
             self._reaped_s += usage.ru_utime + usage.ru_stime
             self._forget(self._members.pop(pid, None))
 
@@ -117,6 +127,14 @@ class LinuxTree:
         """Look at the tree once; `now_s`: seconds on the clock that stops in suspend."""
         self._look_at_known()
         self._look_at_newborns()
+        if self._stirred:
+            self._stirred = False
+            self._sum = self._add_up()
+        memory_byte_s = self._memory.advance(self._sum.memory_bytes, now_s)
+        return self._sum._replace(memory_byte_s=memory_byte_s)
+
+    def _add_up(self) -> Usage:
+        """Sum up what everyone has used by now; without the memory's integral."""
         members = self._members.values()
         self._autoreaped = self._autoreaped or any(m.ignores_sigchld for m in members)
         lost_s = self._lost_s + sum(m.lost_s for m in members)
@@ -131,11 +149,10 @@ class LinuxTree:
         elif lost_s > 0 or (escapes and not self._perf.is_there):
             caveats = frozenset({"tree-escaped"})
         self._highest_s = max(self._highest_s, counted_s)
-        memory_bytes = self._memory_bytes()
         return Usage(
             cpu_s=self._highest_s,
-            memory_bytes=memory_bytes,
-            memory_byte_s=self._memory.advance(memory_bytes, now_s),
+            memory_bytes=self._memory_bytes(),
+            memory_byte_s=None,
             pids=tuple(self._members),
             caveats=caveats,
         )
@@ -158,6 +175,7 @@ class LinuxTree:
                 parent.miss(member)
             self._forget(member)
         if gone:
+            self._stirred = True
             for member in self._members.values():
                 member.judge(self._files)
 
@@ -167,7 +185,9 @@ class LinuxTree:
             self._finder = Finder(os.getpid(), self._files.proc, children_of)
             self._finder.ignored = self._ignored
         ran = {pid: m.threads for pid, m in self._members.items() if m.ran}
-        for pid, parent in self._finder.newborns(self._members.copy(), ran):
+        self._stirred = self._stirred or bool(ran)
+        for pid, parent in self._finder.newborns(self._members, ran):
+            self._stirred = True
             member = Member(pid, parent)
             if member.look(self._files, self._members):
                 self._members[pid] = member

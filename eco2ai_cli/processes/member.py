@@ -21,7 +21,7 @@ from eco2ai_cli.processes.procfs import (
 
 _LOSS_TOLERANCE_S = 0.02  # two truncated 10 ms ticks
 _MANY_PAGES = 16 * 2**20 // PAGE_BYTES  # of shared pages: worth asking what they are
-_THOROUGH_LOOK = 8
+_THOROUGH_LOOK = 16
 _KEPT_FILES_AT_MOST = 16384
 
 

@@ -108,6 +108,14 @@ def children_of(pid: int, threads: int, proc: str = "/proc") -> list[int]:
     return found
 
 
+def shows_us(proc: str = "/proc") -> bool:
+    """Tell whether `proc` is of our pid namespace: in another our numbers name other processes."""
+    try:
+        return os.readlink(f"{proc}/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def lineage(pid: int, proc: str = "/proc") -> Iterator[int]:
     """Yield the ancestors of `pid`, its parent first, as far as they can be read."""
     while pid > 1:
