@@ -102,7 +102,14 @@ class Energy(NamedTuple):
     @classmethod
     def since_start(cls, sample: Sample) -> Energy:
         """Read the dials as they stand: all of them start at zero with the run."""
-        return cls.between(ORIGIN, sample)
+        levels: dict[Component, float | None] = {}
+        for component, _, energy_j, *_ in sample.readings:
+            level_j = levels.get(component)
+            if energy_j is not None and level_j is not None:
+                levels[component] = level_j + energy_j
+            elif level_j is None:
+                levels[component] = energy_j
+        return cls(levels.get("cpu", 0.0), levels.get("gpu", 0.0), levels.get("ram", 0.0))
 
 
 ORIGIN = Sample(0.0, Usage(0.0, None, None), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -32,7 +33,8 @@ class Recorder:
     The beats come at 0.05, 0.1, 0.2 … s and then every `interval_s`, or less often where looking
     would cost more than 0.5 % of one core in the long run. Counters do not depend on them.
     `began_s`: when the run began, on the clock that stops in suspend. `observers` are handed each
-    sample; a fault of one is kept, and the others still get theirs.
+    sample; a fault of one is kept, and the others still get theirs. `longest_step_s` is what the
+    meters stand: no beat is planned to take longer.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Recorder:
         self._beat_s = self._due_s = clock.awake_s()
         self._credit_s = _CREDIT_S
         self.meters: tuple[Meter, ...] = tuple(map(Unmetered, COMPONENTS))
+        self.longest_step_s = math.inf
         self.observers: list[Callable[[Sample], None]] = []
         self.last = ORIGIN
         self.samples = 0
@@ -70,11 +73,17 @@ class Recorder:
         cost_s = self._clock.used_s() - before_s
         # Where the kernel forgets processes, only what was seen of them counts: look more often.
         escapes = "tree-escaped" in self.last.usage.caveats
-        longest_s = min(self._interval_s, _STEP_OF_ESCAPES_S) if escapes else self._interval_s
+        longest_s = min(self._interval_s, self.longest_step_s)
+        longest_s = min(longest_s, _STEP_OF_ESCAPES_S) if escapes else longest_s
         earned_s = _DUTY * (now_s - self._beat_s)
         self._credit_s = min(_CREDIT_S, self._credit_s + earned_s) - cost_s
         self._beat_s = now_s
-        self._due_s = now_s + max(min(self._step_s, longest_s), -self._credit_s / _DUTY)
+        wait_s = max(min(self._step_s, longest_s), -self._credit_s / _DUTY)
+        self._due_s = now_s + wait_s
+        if wait_s == self.longest_step_s:
+            # Runs that share out one machine look at the same moments, so that nothing is
+            # shared out twice.
+            self._due_s -= self._due_s % wait_s
         self._step_s = min(2 * self._step_s, longest_s)
         return self._due_s
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -46,12 +47,18 @@ def machine(*devices: Mapping[str, object], **keys: object) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fake_proc(folder: Path, parents: Mapping[int, int], namespace: int = 4026531836) -> Path:
+def fake_proc(
+    folder: Path,
+    parents: Mapping[int, int],
+    namespace: int = 4026531836,
+    commands: Mapping[int, str] = MappingProxyType({}),
+) -> Path:
     """Lay out a /proc with these processes, in the PID namespace of that inode."""
     (folder / "self" / "ns").mkdir(parents=True)
     (folder / "self" / "ns" / "pid").symlink_to(f"pid:[{namespace}]")
     for pid, parent in parents.items():
         (folder / str(pid)).mkdir()
+        (folder / str(pid) / "comm").write_text(commands.get(pid, "python") + "\n")
         (folder / str(pid) / "stat").write_text(f"{pid} (a) b) S {parent} " + "0 " * 48)
     return folder
 
@@ -85,17 +92,28 @@ def run(code: str | Path, library: Path, scenario: Path, stdin: str = "") -> str
 
 @dataclass(frozen=True)
 class Step:
-    """A poll at `at_s` of a machine in the state `scenario`, on behalf of a `tree` of PIDs."""
+    """A poll at `at_s` of a machine in the state `scenario`, on behalf of a `tree` of PIDs.
+
+    `aligned`, `last`: as of `Driver.poll`.
+    """
 
     at_s: float
     scenario: str
     tree: tuple[int, ...]
     full: bool = True
+    aligned: bool = True
+    last: bool = False
+
+
+class Played(list[list[Reading]]):
+    """The readings after each step, and what nobody used in the end."""
+
+    idle_j: float | None = None
 
 
 def play(
     library: Path, folder: Path, steps: Sequence[Step], proc: Path, environ: Mapping[str, str]
-) -> list[list[Reading]]:
+) -> Played:
     """Open the driver in the first step's state, poll it step by step, return all readings."""
     scenario = folder / "scenario"
     orders = {
@@ -104,11 +122,13 @@ def play(
         "environ": dict(environ),
         "scenario": str(scenario),
     }
-    answer = run(Path(__file__), library, scenario, json.dumps(orders))
-    return [
+    answer = json.loads(run(Path(__file__), library, scenario, json.dumps(orders)))
+    played = Played(
         [r._replace(caveats=frozenset(r.caveats)) for r in itertools.starmap(Reading, readings)]
-        for readings in json.loads(answer)
-    ]
+        for readings in answer["readings"]
+    )
+    played.idle_j = answer["idle_j"]
+    return played
 
 
 def _main() -> None:
@@ -123,11 +143,13 @@ def _main() -> None:
         Path(orders["scenario"]).write_text(now.scenario)
         if not answers:
             driver.open()
-        driver.poll(frozenset(now.tree), now.full)
+        driver.poll(frozenset(now.tree), now.full, aligned=now.aligned, last=now.last)
         readings = (reading for _, reading in driver.readings())
-        answers.append([r._replace(caveats=sorted(r.caveats)) for r in readings])
+        answers.append(
+            [r._replace(caveats=sorted(r.caveats), details=dict(r.details)) for r in readings]
+        )
     driver.close()
-    print(json.dumps(answers))
+    print(json.dumps({"readings": answers, "idle_j": driver.idle_j}))
 
 
 if __name__ == "__main__":

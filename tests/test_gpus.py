@@ -2,97 +2,246 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eco2ai_cli.meters.gpu_job import visible
-from eco2ai_cli.meters.gpus import GpuDial, Look, gpu_name
+from eco2ai_cli.meters.gpu_dial import GpuDial, Look
+from eco2ai_cli.meters.gpu_job import Installed, Job, Slice, order_doubts, visible
+from eco2ai_cli.meters.gpus import Gpu, Residents, gpu_name
 from eco2ai_cli.model import Reading
 
 WATTS = st.one_of(st.none(), st.floats(0, 400))
 MOVES_J = st.one_of(st.none(), st.sampled_from([0.0, -1e6, 1e6]), st.floats(0, 1000))
 STEPS_S = st.floats(0.01, 30)
 
+# What a device has drawn.
 
-@given(st.lists(st.tuples(STEPS_S, MOVES_J, WATTS, st.booleans())))
-def test_the_dial_never_runs_backwards(looks: list[tuple[float, float, float, bool]]) -> None:
+
+@given(st.lists(st.tuples(STEPS_S, MOVES_J, WATTS)))
+def test_the_dial_never_runs_backwards(looks: list[tuple[float, float, float]]) -> None:
     dial, now_s, counter_j, shown_j = GpuDial(400), 0.0, 1e7, 0.0
-    for step_s, move_j, power_w, counts in looks:
+    for step_s, move_j, power_w in looks:
         now_s += step_s
         counter_j += move_j or 0.0
-        dial.advance(Look(now_s, None if move_j is None else counter_j, power_w), counts)
+        moved_j = dial.advance(Look(now_s, None if move_j is None else counter_j, power_w))
+        assert moved_j >= 0
         assert (dial.energy_j is None) == (dial.method == "none")
-        assert dial.energy_j is None or dial.energy_j >= shown_j
-        shown_j = dial.energy_j or shown_j
+        shown_j += moved_j
+        assert dial.energy_j is None or dial.energy_j == pytest.approx(shown_j)
 
 
 def test_what_power_promised_is_not_taken_back_by_the_counter() -> None:
     dial, shown_j = GpuDial(400), []
     for now_s, counter_j in ((0.0, 0.0), (0.4, 40.0), (0.6, 60.0), (2.0, 200.0)):
-        dial.advance(Look(now_s, counter_j, 300.0), counts=now_s > 0)
+        dial.advance(Look(now_s, counter_j, 300.0))
         shown_j.append(dial.energy_j)
     assert shown_j == pytest.approx([0, 120, 120, 200])
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.05, 10), st.floats(1, 390), st.booleans()), min_size=1),
+    st.lists(st.tuples(st.floats(0.5, 10), st.floats(1, 390)), min_size=1),
     st.floats(0, 1e12),
 )
-def test_the_dial_shows_what_was_drawn_in_the_time_that_counts(
-    stretches: list[tuple[float, float, bool]], counter_j: float
+def test_the_dial_shows_what_an_exact_counter_shows(
+    stretches: list[tuple[float, float]], counter_j: float
 ) -> None:
-    # Constant power in each stretch, by a counter that is exact and a sensor that is, too: what
-    # is paid by power is off by half a step at each change of it, here never taken.
     dial, now_s, drawn_j = GpuDial(400), 0.0, 0.0
-    dial.advance(Look(now_s, counter_j, 200.0), counts=False)
-    for step_s, power_w, counts in stretches:
-        step_s += 0.5
-        now_s += step_s
+    dial.advance(Look(now_s, counter_j, 0.0))
+    for step_s, power_w in stretches:
+        now_s += step_s + 0.01
         counter_j += power_w * step_s
-        drawn_j += power_w * step_s * counts
-        dial.advance(Look(now_s, counter_j, 0.0), counts)
-    assert dial.energy_j == pytest.approx(drawn_j, abs=1e-3)
+        drawn_j += power_w * step_s
+        dial.advance(Look(now_s, counter_j, 0.0))
+    assert dial.energy_j == pytest.approx(drawn_j, abs=1e-2)
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=1), st.floats(1, 400))
 def test_a_constant_power_comes_out_right_at_any_pace(steps_s: list[float], watts: float) -> None:
     dial, now_s = GpuDial(400), 0.0
-    dial.advance(Look(now_s, None, watts), counts=False)
+    dial.advance(Look(now_s, None, watts))
     for step_s in steps_s:
         now_s += step_s
-        dial.advance(Look(now_s, None, watts), counts=True)
+        dial.advance(Look(now_s, None, watts))
     assert dial.energy_j == pytest.approx(now_s * watts)
 
 
 def test_a_counter_that_sticks_and_recovers_is_not_counted_twice() -> None:
     dial = GpuDial(400)
-    dial.advance(Look(0.0, 0.0, 100.0), counts=False)
-    for now_s, counter_j in ((1.0, 0.0), (2.0, 0.0), (3.0, 300.0)):
-        dial.advance(Look(now_s, counter_j, 100.0), counts=True)
+    for now_s, counter_j in ((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (3.0, 300.0)):
+        dial.advance(Look(now_s, counter_j, 100.0))
     assert dial.energy_j == 300
     assert dial.method == "nvml-energy"
 
 
 def test_a_counter_that_sticks_for_long_is_given_up_until_it_moves_again() -> None:
     dial = GpuDial(400)
-    dial.advance(Look(0.0, 0.0, 100.0), counts=False)
-    for second in range(1, 41):
-        dial.advance(Look(float(second), max(0.0, second - 20) * 100.0, 100.0), counts=True)
+    for second in range(41):
+        dial.advance(Look(float(second), max(0.0, second - 20) * 100.0, 100.0))
     assert dial.energy_j == pytest.approx(4000)
 
 
 def test_only_a_dial_that_lives_on_power_asks_for_frequent_looks() -> None:
     dial = GpuDial(400)
-    dial.advance(Look(0.0, 0.0, 100.0), counts=False)
+    dial.advance(Look(0.0, 0.0, 100.0))
     assert dial.integrating
-    dial.advance(Look(1.0, 100.0, 100.0), counts=True)
+    dial.advance(Look(1.0, 100.0, 100.0))
     assert not dial.integrating
-    dial.advance(Look(2.0, 100.0, 100.0), counts=True)
+    dial.advance(Look(2.0, 100.0, 100.0))
     assert dial.integrating
 
+
+# Whose it is. Runs are sets of PIDs; a moment is who is on the device, with how busy each kept it.
+
+NAMED = frozenset({"GPU-1"})
+RUNS = (frozenset({10, 11}), frozenset({20}), frozenset({30, 31, 32}))
+PIDS = sorted({1, 2}.union(*RUNS))
+MOMENTS = st.tuples(
+    st.frozensets(st.sampled_from(PIDS)),
+    st.dictionaries(st.sampled_from([*PIDS, 77]), st.floats(0, 100)),
+    st.floats(0, 400),
+)
+
+
+def share_out(
+    gpus: Sequence[Gpu],
+    moments: Iterable[tuple[frozenset[int], dict[int, float], float]],
+    part: float = 1.0,
+) -> float:
+    """Let each run look at each moment, the full seconds; return what the device drew in all."""
+    drawn_j = 0.0
+    for second, (pids, busy, watts) in enumerate(moments):
+        joules = watts if second else 0.0
+        drawn_j += joules
+        for gpu, tree in zip(gpus, RUNS, strict=True):
+            job = Job(tree, True, NAMED, "/nonexistent")
+            gpu.take(joules, 1.0 if second else 0.0, Residents(pids), busy, job)
+    return drawn_j
+
+
+def used_j(gpu: Gpu) -> float:
+    return gpu.reading(True, "nvml-energy", None, {}).energy_j or 0.0
+
+
+@given(st.lists(MOMENTS), st.one_of(st.none(), st.floats(0, 100)))
+def test_runs_that_share_a_device_never_sum_to_more_than_it_drew(
+    moments: list[tuple[frozenset[int], dict[int, float], float]], idle_w: float | None
+) -> None:
+    gpus = [Gpu("GPU-1", None, idle_w=idle_w) for _ in RUNS]
+    drawn_j = share_out(gpus, moments)
+    idle_j = {gpu.idle_j for gpu in gpus}
+    assert len(idle_j) == 1  # each run tells the same time apart
+    assert sum(map(used_j, gpus)) + idle_j.pop() <= drawn_j * (1 + 1e-9)
+
+
+@given(st.lists(MOMENTS, min_size=1), st.data())
+def test_a_run_that_ends_between_two_moments_takes_nothing_from_the_others(
+    moments: list[tuple[frozenset[int], dict[int, float], float]], data: st.DataObject
+) -> None:
+    """Each run stops looking at some moment, with a last look part of a second later."""
+    gpus = [Gpu("GPU-1", None, idle_w=30.0) for _ in RUNS]
+    ends = data.draw(st.tuples(*[st.integers(0, len(moments) - 1)] * len(RUNS)))
+    drawn_j = 0.0
+    for second, (pids, busy, watts) in enumerate(moments):
+        drawn_j += watts if second else 0.0
+        for gpu, tree, end in zip(gpus, RUNS, ends, strict=True):
+            job = Job(tree, True, NAMED, "/nonexistent")
+            if second <= end:
+                joules, span_s = (watts, 1.0) if second else (0.0, 0.0)
+                gpu.take(joules, span_s, Residents(pids), busy, job)
+            elif second == end + 1:
+                gpu.take(0.4 * watts, 0.4, None, busy, job)
+    assert sum(map(used_j, gpus)) <= drawn_j * (1 + 1e-9)
+
+
+@given(st.lists(MOMENTS), st.data())
+def test_a_run_that_is_alone_pays_for_every_cell_it_begins_or_ends(
+    moments: list[tuple[frozenset[int], dict[int, float], float]], data: st.DataObject
+) -> None:
+    on = [data.draw(st.booleans()) for _ in moments]
+    mine = [
+        (frozenset({10} if here else ()), {}, w)
+        for here, (_, _, w) in zip(on, moments, strict=True)
+    ]
+    gpus = [Gpu("GPU-1", None, idle_w=30.0) for _ in RUNS]
+    drawn_j = share_out(gpus, mine)
+    expected_j = sum(
+        w
+        for (_, _, w), before, after in zip(mine[1:], on[:-1], on[1:], strict=True)
+        if before or after
+    )
+    assert used_j(gpus[0]) == pytest.approx(expected_j)
+    assert gpus[0].idle_j == pytest.approx(drawn_j - expected_j)
+
+
+def test_idle_power_goes_by_heads_and_the_rest_by_who_was_busy() -> None:
+    gpus = [Gpu("GPU-1", None, idle_w=50.0) for _ in RUNS]
+    moment = (frozenset({10, 20}), {10: 30.0, 20: 90.0}, 250.0)
+    share_out(gpus, [moment, moment])
+    # 200 W above idle: a quarter and three quarters; 50 W idle: a half each.
+    assert [used_j(gpu) for gpu in gpus] == [50 + 25, 150 + 25, 0]
+    reading = gpus[0].reading(True, "nvml-energy", None, {})
+    assert (reading.method, reading.caveats) == ("nvml-energy+share", {"gpu-shared"})
+
+
+@pytest.mark.parametrize("busy", [{}, {77: 50.0}, {10: 0.0, 20: 0.0}])
+def test_where_nobody_tells_who_was_busy_all_goes_by_heads(busy: dict[int, float]) -> None:
+    gpus = [Gpu("GPU-1", None, idle_w=50.0) for _ in RUNS]
+    moment = (frozenset({10, 11, 20}), busy, 300.0)
+    share_out(gpus, [moment, moment])
+    assert [used_j(gpu) for gpu in gpus] == [200, 100, 0]
+
+
+def test_a_newcomer_pays_from_the_next_cell_on() -> None:
+    gpus = [Gpu("GPU-1", None) for _ in RUNS]
+    alone, both = (frozenset({10}), {}, 100.0), (frozenset({10, 20}), {}, 100.0)
+    share_out(gpus, [alone, both, both])
+    assert [used_j(gpu) for gpu in gpus] == [150, 50, 0]
+
+
+def test_what_began_between_two_moments_counts_only_if_nobody_else_was_there() -> None:
+    job = Job(RUNS[0], True, NAMED, "/nonexistent")
+    for end, expected_j in (({10}, 40), ({10, 20}, 0)):
+        gpu = Gpu("GPU-1", None)
+        gpu.take(0.0, 0.0, Residents(frozenset({10}), aligned=False), {}, job)
+        gpu.take(40.0, 0.4, Residents(frozenset(end)), {}, job)
+        assert used_j(gpu) == expected_j
+
+
+def test_slices_share_the_device_by_their_size() -> None:
+    job = Job(RUNS[0], True, NAMED, "/nonexistent")
+    gpu = Gpu("MIG-1", "1g", part=2 / 7)
+    for _ in range(3):
+        gpu.take(70.0, 1.0, Residents(frozenset({10})), {}, job)
+    reading = gpu.reading(True, "nvml-power", 70.0, {})
+    assert reading.energy_j == pytest.approx(40)
+    assert reading.power_w == pytest.approx(20)
+    assert (reading.method, reading.caveats) == ("nvml-power+share", {"gpu-sliced"})
+
+
+@given(st.lists(st.tuples(MOMENTS, st.sampled_from(["full", "energy", "off", "last"]))))
+def test_a_gpu_never_runs_backwards(
+    looks: list[tuple[tuple[frozenset[int], dict[int, float], float], str]],
+) -> None:
+    gpu, shown_j = Gpu("GPU-1", None, idle_w=30.0), 0.0
+    job = Job(RUNS[0], True, NAMED, "/nonexistent")
+    for (pids, busy, watts), kind in looks:
+        seen = Residents(pids, kind == "full") if kind in ("full", "off") else None
+        gpu.take(watts, 1.0, seen, None if kind == "energy" else busy, job)
+        assert used_j(gpu) >= shown_j - 1e-9
+        shown_j = used_j(gpu)
+
+
+# Which devices a job was given.
 
 UUIDS = ("GPU-aa11", "GPU-aa22", "GPU-bb33")
+DEVICES = tuple(Installed(uuid, "A100") for uuid in UUIDS)
+SLICED = (
+    Installed("GPU-aa11", "A100", (Slice("MIG-11", "MIG-GPU-aa11/1/0"), Slice("MIG-12"))),
+    Installed("GPU-bb33", "A100"),
+)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +261,12 @@ UUIDS = ("GPU-aa11", "GPU-aa22", "GPU-bb33")
         ("GPU-cc", ""),
         ("aa11", ""),
         ("NoDevFiles", ""),
-        ("MIG-5c1e", "012"),
+        ("MIG-5c1e", ""),
     ],
 )
 def test_cuda_visible_devices_is_read_as_cuda_reads_it(words: str, seen: str) -> None:
     expected = {UUIDS[int(digit)] for digit in seen}
-    assert visible({"CUDA_VISIBLE_DEVICES": words}, UUIDS) == expected
+    assert visible({"CUDA_VISIBLE_DEVICES": words}, DEVICES) == expected
 
 
 @pytest.mark.parametrize(
@@ -137,13 +286,49 @@ def test_cuda_visible_devices_is_read_as_cuda_reads_it(words: str, seen: str) ->
 )
 def test_nvidia_visible_devices_is_held_against_the_devices_here(words: str, seen: str) -> None:
     expected = {UUIDS[int(digit)] for digit in seen}
-    assert visible({"NVIDIA_VISIBLE_DEVICES": words}, UUIDS) == expected
+    assert visible({"NVIDIA_VISIBLE_DEVICES": words}, DEVICES) == expected
 
 
 def test_cuda_visible_devices_goes_before_nvidia_visible_devices() -> None:
     environ = {"CUDA_VISIBLE_DEVICES": "0", "NVIDIA_VISIBLE_DEVICES": "2"}
-    assert visible(environ, UUIDS) == {"GPU-aa11"}
-    assert visible({}, UUIDS) == set(UUIDS)
+    assert visible(environ, DEVICES) == {"GPU-aa11"}
+    assert visible({}, DEVICES) == set(UUIDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        ("MIG-11", {"MIG-11"}),
+        ("MIG-12,GPU-bb33", {"MIG-12", "GPU-bb33"}),
+        ("MIG-GPU-aa11/1/0", {"MIG-11"}),
+        ("MIG-1", set()),  # two begin so
+        ("0", {"MIG-11", "MIG-12"}),  # which one CUDA takes is not told
+        ("GPU-aa,1", {"MIG-11", "MIG-12", "GPU-bb33"}),
+    ],
+)
+def test_slices_are_given_by_their_names_or_with_their_device(words: str, seen: set[str]) -> None:
+    assert visible({"CUDA_VISIBLE_DEVICES": words}, SLICED) == seen
+    assert visible({"NVIDIA_VISIBLE_DEVICES": words}, SLICED) == (
+        seen or {"MIG-11", "MIG-12", "GPU-bb33"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "doubtful"),
+    [
+        ({}, False),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, True),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-1"}, False),
+        ({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, False),
+        ({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, True),
+    ],
+)
+def test_an_index_among_several_models_is_doubtful_unless_cuda_goes_by_the_bus(
+    environ: dict[str, str], doubtful: bool
+) -> None:
+    mixed = (Installed("GPU-1", "T4"), Installed("GPU-2", "A100"))
+    assert order_doubts(environ, mixed) == ({"gpu-order"} if doubtful else set())
+    assert order_doubts(environ, DEVICES) == set()
 
 
 def test_devices_are_named_as_an_eco2ai_file_names_them() -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import nvml_rig
 import pytest
-from nvml_rig import Step, fake_proc, machine
-
-from eco2ai_cli.model import Reading
+from nvml_rig import Played, Step, fake_proc, machine
 
 OURS, WORKER, THEIRS = 100, 101, 900
 PROCESSES = {1: 0, 10: 1, OURS: 10, WORKER: OURS, THEIRS: 1}
 TREE = (OURS,)
+CONTAINER = 4026532999
+"""The inode of a PID namespace that is not the machine's."""
 
-Play = Callable[..., list[list[Reading]]]
+Play = Callable[..., Played]
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +29,17 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def play(library: Path, tmp_path: Path) -> Play:
     """Play steps on a machine whose PIDs are the driver's, unless `namespace` says otherwise."""
+    numbers = itertools.count()
 
     def play(
         steps: Sequence[Step],
         namespace: int = 4026531836,
         environ: dict[str, str] | None = None,
         library: Path = library,
-    ) -> list[list[Reading]]:
-        proc = fake_proc(tmp_path / "proc", PROCESSES, namespace)
+        commands: Mapping[int, str] = MappingProxyType({}),
+        processes: Mapping[int, int] = PROCESSES,
+    ) -> Played:
+        proc = fake_proc(tmp_path / f"proc-{next(numbers)}", processes, namespace, commands)
         return nvml_rig.play(library, tmp_path, steps, proc, environ or {})
 
     return play
@@ -105,6 +108,15 @@ def test_a_counter_that_cannot_be_true_is_replaced_by_power(
     (reading,) = play(at_pace([volta(joules, watts=200) for joules in counter]))[-1]
     assert reading.energy_j == pytest.approx(6 * 200, rel=0.2)
     assert reading.method == "nvml-power"
+
+
+@pytest.mark.parametrize("watts", [0, 4294967, 601])
+def test_a_power_that_cannot_be_is_none(play: Play, watts: float) -> None:
+    states = [pascal(100), pascal(watts), pascal(100)]
+    last = play(at_pace(states))[-1]
+    assert [r.energy_j for r in last] == pytest.approx([200])
+    (reading,) = play(at_pace([pascal(watts)] * 3))[-1]
+    assert (reading.energy_j, reading.power_w, reading.caveats) == (None, None, {"gpu-unknown"})
 
 
 def test_a_counter_that_restarts_costs_one_interval(play: Play) -> None:
@@ -180,6 +192,160 @@ def test_a_machine_without_devices_has_no_reading(play: Play) -> None:
     assert play([Step(0.0, machine(), TREE)]) == [[]]
 
 
+def test_what_a_device_draws_while_nobody_is_on_it_is_told_apart(play: Play) -> None:
+    idle = [volta(joules, compute="") for joules in (0, 50, 100)]
+    busy = [volta(350), volta(600), volta(850, compute="")]
+    played = play(at_pace([*idle, *busy, volta(900, compute=""), volta(950, compute=THEIRS)]))
+    # From the look before the first process to the one after the last is the tree's; the last
+    # second is a stranger's.
+    assert [r.energy_j for r in played[-1]] == [750]
+    assert played.idle_j == 100 + 50
+
+
+def test_idle_energy_is_that_of_the_devices_given_to_the_job(play: Play) -> None:
+    steps = [
+        Step(t, machine(volta(50 * t, compute=""), volta(60 * t, compute="")), TREE)
+        for t in (0.0, 1.0, 2.0)
+    ]
+    assert play(steps).idle_j == 220
+    assert play(steps, environ={"CUDA_VISIBLE_DEVICES": "1"}).idle_j == 120
+    assert play(steps, environ={"CUDA_VISIBLE_DEVICES": ""}).idle_j == 0
+    assert play(at_pace([{"compute": ""}, {"compute": ""}])).idle_j is None
+
+
+def shared(joules: float, at_us: int, **values: object) -> dict[str, object]:
+    """Describe a device that we keep busy for a quarter, and others for three."""
+    fixed = {"compute": f"{OURS} {THEIRS}", "busy": f"{OURS}:20 {THEIRS}:60", "busy_us": at_us}
+    return volta(joules, **{**fixed, **values})
+
+
+def test_a_shared_device_is_split_by_heads_and_by_who_kept_it_busy(play: Play) -> None:
+    # 250 W, of which an eighth of the limit of 400 W is idle power: 25 of 50 and 50 of 200 J.
+    states = [shared(250 * t, at_us=10 + t) for t in range(5)]
+    (reading,) = play(at_pace(states))[-1]
+    assert reading.energy_j == pytest.approx(4 * 75)
+    assert reading.method == "nvml-energy+share"
+    assert reading.caveats == {"gpu-shared"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"error.DeviceGetProcessUtilization": 3},
+        {"error.DeviceGetProcessUtilization": 4},
+        {"error.DeviceGetProcessUtilization": 6},
+        {"busy": "70001:60 70002:20"},  # of the host, where the lists are translated
+        {"busy": f"{OURS}:0 {THEIRS}:0"},
+        {"busy": f"{OURS}:4294967295"},
+    ],
+    ids=str,
+)
+def test_where_the_driver_does_not_tell_who_was_busy_a_device_is_split_by_heads(
+    play: Play, refusal: dict[str, object]
+) -> None:
+    states = [{**shared(250 * t, at_us=10 + t), **refusal} for t in range(3)]
+    (reading,) = play(at_pace(states))[-1]
+    assert (reading.energy_j, reading.method) == (250, "nvml-energy+share")
+
+
+def test_samples_from_before_the_run_are_nobodys(play: Play) -> None:
+    # The buffer of the driver goes back by a second or more: it is not the first cell's.
+    states = [shared(250 * t, at_us=5) for t in range(3)]
+    assert play(at_pace(states))[-1][0].energy_j == 250
+    states[0]["compute"] = ""
+    assert play(at_pace(states))[-1][0].energy_j == 250
+
+
+def test_two_runs_on_one_device_get_all_of_it_and_no_more(play: Play) -> None:
+    states = [shared(250 * t, at_us=10 + t) for t in range(6)]
+    steps = at_pace(states)
+    ours = play(steps)[-1][0].energy_j
+    theirs = play([replace(step, tree=(THEIRS,)) for step in steps])[-1][0].energy_j
+    assert ours + theirs == pytest.approx(5 * 250)
+
+
+def test_the_last_look_settles_what_is_shared(play: Play) -> None:
+    steps = at_pace([shared(0, at_us=10), shared(250, at_us=11)])
+    state = machine(shared(375, at_us=12, compute=THEIRS))
+    steps.append(Step(1.5, state, (), full=False, last=True))
+    assert play(steps)[-1][0].energy_j == pytest.approx(75 + 37.5)
+    # The others are gone at the next look, and were there when the second began.
+    steps.append(Step(2.0, machine(shared(500, at_us=13, compute=OURS)), TREE))
+    assert play(steps)[-1][0].energy_j == pytest.approx(75 + 37.5 + 37.5)
+
+
+def test_what_was_settled_before_the_end_is_not_paid_again(play: Play) -> None:
+    steps = at_pace([volta(250 * t) for t in range(5)])
+    steps.insert(3, Step(2.5, machine(volta(625)), TREE, full=False, last=True))
+    assert [readings[0].energy_j for readings in play(steps)] == [0, 250, 500, 625, 750, 1000]
+
+
+def test_clients_of_mps_are_on_the_device_and_their_server_is_not(
+    play: Play, tmp_path: Path
+) -> None:
+    states = [volta(250 * t, compute=THEIRS, mps=OURS, busy=f"{THEIRS}:90") for t in range(3)]
+    (reading,) = play(at_pace(states), commands={THEIRS: "nvidia-cuda-mps"})[-1]
+    assert (reading.energy_j, reading.caveats) == (500, frozenset())
+
+
+def test_a_device_that_hides_its_uuid_is_known_by_its_place_on_the_bus(play: Play) -> None:
+    states = [
+        {**volta(250 * t), "error.DeviceGetUUID": 4, "bus": "00000000:3B:00.0"} for t in (0, 1)
+    ]
+    assert [(r.device, r.energy_j) for r in play(at_pace(states))[-1]] == [
+        ("00000000:3B:00.0", 250)
+    ]
+
+
+# MIG: slices with processes of their own, and one meter for all.
+
+
+def sliced(joules: float, *on: object, of: int = 7, sizes: tuple[int, ...] = (3, 2)) -> str:
+    """Describe a device in two slices; `on`: who is on each."""
+    slices = {
+        f"{m}.{key}": value
+        for m, size in enumerate(sizes)
+        for key, value in {
+            "uuid": f"MIG-{m}{m}",
+            "name": f"NVIDIA A100 MIG {size}g",
+            "slices": size,
+            "compute": on[m],
+        }.items()
+    }
+    values = volta(joules, compute=" ".join(filter(None, map(str, on))), mig=len(sizes), **slices)
+    return machine({**values, "slices": of, "error.DeviceGetProcessUtilization": 3})
+
+
+def test_a_slice_has_its_part_of_what_the_device_draws(play: Play) -> None:
+    steps = [Step(t, sliced(280 * t, OURS, THEIRS), TREE) for t in (0.0, 1.0, 2.0)]
+    (reading,) = play(steps)[-1]
+    assert (reading.device, reading.name) == ("MIG-00", "NVIDIA A100 MIG 3g")
+    assert reading.energy_j == pytest.approx(560 * 3 / 7)
+    assert (reading.method, reading.caveats) == ("nvml-energy+share", {"gpu-sliced"})
+
+
+def test_a_device_of_four_slices_is_split_in_four(play: Play) -> None:
+    steps = [Step(t, sliced(100 * t, "", OURS, of=4, sizes=(1, 2)), TREE) for t in (0.0, 1.0)]
+    assert [(r.device, r.energy_j) for r in play(steps)[-1]] == [("MIG-11", 50)]
+
+
+def test_in_a_slice_that_is_shared_its_part_is_split_by_heads(play: Play) -> None:
+    steps = [Step(t, sliced(280 * t, f"{OURS} {THEIRS}", ""), TREE) for t in (0.0, 1.0)]
+    (reading,) = play(steps)[-1]
+    assert reading.energy_j == pytest.approx(280 * 3 / 7 / 2)
+    assert reading.caveats == {"gpu-sliced", "gpu-shared"}
+
+
+@pytest.mark.parametrize(
+    "name", ["MIG-11", "MIG-1", "MIG-GPU-00000000-0000-0000-0000-000000000000/2/0"]
+)
+def test_in_a_container_the_slice_given_to_the_job_counts(play: Play, name: str) -> None:
+    steps = [Step(t, sliced(70 * t, 70001, 70002), TREE) for t in (0.0, 1.0, 2.0)]
+    (reading,) = play(steps, namespace=CONTAINER, environ={"CUDA_VISIBLE_DEVICES": name})[-1]
+    assert (reading.device, reading.energy_j) == ("MIG-11", pytest.approx(140 * 2 / 7))
+    assert reading.caveats == {"gpu-sliced", "gpu-by-device"}
+
+
 @pytest.mark.parametrize("kind", ["compute", "graphics", "mps"])
 def test_a_device_is_used_by_any_kind_of_process(play: Play, kind: str) -> None:
     states = [volta(joules, **{"compute": "", kind: OURS}) for joules in (0, 250)]
@@ -245,8 +411,6 @@ def test_drivers_with_the_second_version_of_the_lists_are_understood(
 
 # PIDs that cannot be compared.
 
-CONTAINER = 4026532999
-
 
 def test_in_a_container_the_devices_given_to_the_job_count_whole(play: Play) -> None:
     def two(joules: float) -> str:
@@ -258,12 +422,45 @@ def test_in_a_container_the_devices_given_to_the_job_count_whole(play: Play) -> 
     assert last[0].caveats == {"gpu-by-device"}
 
 
+def test_an_index_among_several_models_is_a_doubt(play: Play) -> None:
+    def two(joules: float) -> str:
+        t4, a100 = (volta(joules, name=name, compute=70001) for name in ("T4", "A100"))
+        return machine(t4, a100)
+
+    steps = [Step(t, two(t * 200), TREE) for t in (0.0, 1.0)]
+    environ = {"CUDA_VISIBLE_DEVICES": "1"}
+    (reading,) = play(steps, namespace=CONTAINER, environ=environ)[-1]
+    assert reading.caveats == {"gpu-by-device", "gpu-order"}
+    environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    (reading,) = play(steps, namespace=CONTAINER, environ=environ)[-1]
+    assert (reading.name, reading.caveats) == ("A100", {"gpu-by-device"})
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_in_a_container_a_job_that_was_given_no_device_uses_none(play: Play, hidden: str) -> None:
+    steps = at_pace([volta(joules, compute=70001) for joules in (0, 250)])
+    assert play(steps, namespace=CONTAINER, environ={"CUDA_VISIBLE_DEVICES": hidden})[-1] == []
+
+
 def test_a_driver_that_speaks_the_containers_pids_is_taken_at_its_word(play: Play) -> None:
     def two(joules: float) -> str:
         return machine(volta(joules), volta(joules, compute=""))
 
     last = play([Step(t, two(t * 200), TREE) for t in (0.0, 1.0)], namespace=CONTAINER)[-1]
     assert [(r.energy_j, r.caveats) for r in last] == [(200, frozenset())]
+
+
+def test_a_driver_that_names_nobody_we_know_of_is_not_taken_at_its_word(play: Play) -> None:
+    # As in a virtual machine whose driver lives in its host.
+    states = [volta(200 * t, compute=70001) for t in range(4)]
+    played = play(at_pace(states))
+    assert played[0] == []  # a process may end before it is looked up
+    assert [(r.energy_j, r.caveats) for r in played[-1]] == [(600, {"gpu-by-device"})]
+
+
+def test_where_processes_of_others_are_hidden_they_stay_others(play: Play) -> None:
+    states = [volta(200 * t, compute=70001) for t in range(4)]
+    assert play(at_pace(states), processes={OURS: 10})[-1] == []
 
 
 def test_a_pid_of_the_host_that_equals_one_of_ours_proves_nothing(play: Play) -> None:
@@ -279,227 +476,3 @@ def test_a_driver_that_keeps_its_lists_to_itself_makes_devices_count_whole(
     refused = {"error.DeviceGetComputeRunningProcesses": error}
     (reading,) = play(at_pace([{**volta(joules), **refused} for joules in (0, 200)]))[-1]
     assert (reading.energy_j, reading.caveats) == (200, {"gpu-by-device"})
-
-
-# The meter and its thread.
-
-METER = """
-import json, os, sys, time
-from pathlib import Path
-from eco2ai_cli.meters.nvml import NvmlMeter
-from eco2ai_cli.model import Usage
-
-proc = os.environ["FAKE_PROC"]
-scenario = Path(os.environ["FAKE_NVML"])
-living, gone = Usage(0.0, None, None, (100,)), Usage(0.0, None, None, ())
-meter = NvmlMeter({}, proc)
-
-def timed(call, *args):
-    before_s = time.monotonic()
-    result = call(*args)
-    return time.monotonic() - before_s, result
-
-def sample(usage=living, later_s=0.0):
-    return meter.sample(usage, time.monotonic() + later_s)
-
-def sampled_until(done):
-    deadline_s = time.monotonic() + 20
-    while not done(readings := sample()):
-        assert time.monotonic() < deadline_s, readings
-        time.sleep(0.01)
-    return readings
-
-def shown(readings):
-    return [(r.device, r.energy_j, r.method, sorted(r.caveats)) for r in readings]
-"""
-
-
-@pytest.fixture
-def meter(
-    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, str], list[object]]:
-    """Run a program about a meter over a scenario, and return the JSON it printed."""
-    monkeypatch.setenv("FAKE_PROC", str(fake_proc(tmp_path / "proc", PROCESSES)))
-
-    def meter(scenario: str, program: str) -> list[object]:
-        (tmp_path / "scenario").write_text(scenario)
-        return json.loads(nvml_rig.run(METER + program, library, tmp_path / "scenario"))
-
-    return meter
-
-
-Run = Callable[[str, str], list[object]]
-
-TICKING = machine({"energy_mj": "clock", "power_mw": 200_000, "limit_mw": 400_000, "compute": OURS})
-
-
-def test_the_last_sample_reaches_to_the_end_of_the_run(meter: Run) -> None:
-    least_j, energy_j, most_j = meter(
-        TICKING,
-        """
-began_s = time.monotonic()
-meter.start()
-sampled_until(lambda readings: readings)
-seen_s = time.monotonic()
-sampled_until(lambda readings: time.monotonic() > seen_s + 0.7)
-ended_s = time.monotonic()
-(reading,) = sample(gone)
-assert not reading.caveats, reading
-meter.close()
-print(json.dumps([200 * (ended_s - seen_s), reading.energy_j, 200 * (time.monotonic() - began_s)]))
-""",
-    )
-    step_j = 200 * 0.02  # of the counter
-    assert least_j - step_j <= energy_j <= most_j + step_j
-
-
-def test_a_driver_that_hangs_holds_up_neither_the_sample_nor_the_end(meter: Run) -> None:
-    living_s, gone_s, close_s, again_s, known, last = meter(
-        TICKING,
-        """
-meter.start()
-sampled_until(lambda readings: readings and readings[0].energy_j)
-with scenario.open("a") as file:
-    file.write("hang.DeviceGetPowerUsage 300\\n")
-gone_s, readings = timed(sample, gone)
-living_s, _ = timed(sample)
-close_s, _ = timed(meter.close)
-again_s, _ = timed(meter.close)
-(reading,) = readings
-print(json.dumps([living_s, gone_s, close_s, again_s, reading.energy_j, sorted(reading.caveats)]))
-""",
-    )
-    assert living_s < 0.15
-    assert gone_s < 0.5
-    assert max(close_s, again_s) <= 0.5
-    assert known > 0
-    assert last == ["gpu-late"]
-
-
-def test_a_device_that_stops_answering_in_mid_run_is_told(meter: Run) -> None:
-    before, after = meter(
-        TICKING,
-        """
-meter.start()
-before = sampled_until(lambda readings: readings and readings[0].energy_j)
-with scenario.open("a") as file:
-    file.write("hang.DeviceGetPowerUsage 300\\n")
-after = sample(later_s=10.0)
-print(json.dumps([sorted(before[0].caveats), sorted(after[0].caveats)]))
-""",
-    )
-    assert (before, after) == ([], ["gpu-late"])
-
-
-UNAVAILABLE = [["nvml", None, "none", ["gpu-unavailable"]]]
-
-
-@pytest.mark.parametrize("error", [4, 9, 18, 999])
-def test_a_library_that_cannot_start_leaves_the_energy_unknown(meter: Run, error: int) -> None:
-    readings = meter(
-        machine(volta(0), error_Init=error),
-        """
-meter.start()
-print(json.dumps(shown(sampled_until(lambda readings: readings))))
-meter.close()
-""",
-    )
-    assert readings == UNAVAILABLE
-
-
-def test_a_machine_whose_devices_are_all_closed_to_us_is_unknown(meter: Run) -> None:
-    readings = meter(
-        machine(volta(0), error_DeviceGetHandleByIndex=4),
-        "meter.start(); print(json.dumps(shown(sampled_until(lambda readings: readings))))",
-    )
-    assert readings == UNAVAILABLE
-
-
-@pytest.mark.parametrize("function", ["Init", "DeviceGetComputeRunningProcesses"])
-def test_a_driver_that_hangs_from_the_start_is_unknown_and_not_zero(
-    meter: Run, function: str
-) -> None:
-    early, last, close_s = meter(
-        machine(volta(0), **{f"hang_{function}": 300}),
-        """
-meter.start()
-early = sample()
-began_s = time.monotonic()
-sampled_until(lambda readings: time.monotonic() > began_s + 0.5)  # NVML is open by then
-last = sample(later_s=10.0) and sample(gone, later_s=10.0)
-close_s, _ = timed(meter.close)
-print(json.dumps([shown(early), shown(last), close_s]))
-""",
-    )
-    assert early == []
-    assert last == UNAVAILABLE
-    assert close_s <= 0.5
-
-
-def test_an_idle_machine_costs_a_run_nothing_and_leaves_no_doubt(meter: Run) -> None:
-    wait_s, readings = meter(
-        machine(volta(0, compute="")),
-        """
-meter.start()
-began_s = time.monotonic()
-sampled_until(lambda readings: time.monotonic() > began_s + 0.5)
-wait_s, readings = timed(sample, gone)
-meter.close()
-print(json.dumps([wait_s, shown(readings)]))
-""",
-    )
-    assert readings == []
-    assert wait_s < 0.2
-
-
-def test_a_meter_that_was_never_started_can_be_closed(meter: Run) -> None:
-    assert meter(machine(), "meter.close(); meter.close(); print('[]')") == []
-
-
-def test_a_run_over_before_its_first_sample_never_opens_the_driver(meter: Run) -> None:
-    assert meter(
-        machine(volta(0), hang_Init=300),
-        """
-meter.start()
-readings = sample(gone)
-close_s, _ = timed(meter.close)
-print(json.dumps([shown(readings), close_s < 0.2, "pynvml" in sys.modules]))
-""",
-    ) == [[], True, False]
-
-
-def test_a_fault_in_the_thread_stays_off_the_terminal(meter: Run) -> None:
-    # `nvml_rig.run` asserts that standard error is empty.
-    readings = meter(
-        machine(volta(0)),
-        """
-sys.modules["pynvml"] = None  # as where `nvidia-ml-py` is not installed
-meter.start()
-print(json.dumps(shown(sampled_until(lambda readings: readings))))
-""",
-    )
-    assert readings == UNAVAILABLE
-
-
-def test_the_library_is_found_without_importing_pynvml(library: Path, tmp_path: Path) -> None:
-    code = "import sys; from eco2ai_cli.meters import nvml_library; print(nvml_library.present())"
-    code += "; assert 'pynvml' not in sys.modules"
-    assert nvml_rig.run(code, library, tmp_path / "none") == "True\n"
-    (tmp_path / "libnvidia-ml.so.1").write_text("")
-    assert nvml_rig.run(code, tmp_path, tmp_path / "none") == "False\n"
-
-
-def test_without_a_compiler_the_stand_in_is_missed_aloud_in_ci(tmp_path: Path) -> None:
-    code = "import nvml_rig, pathlib; nvml_rig.build(pathlib.Path('.'))"
-    done = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={"PATH": "", "PYTHONPATH": f"{nvml_rig.ROOT}:{nvml_rig.ROOT}/tests", **ci},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        for ci in ({}, {"CI": "true"})
-    ]
-    assert ["Skipped: no C compiler" in run.stderr for run in done] == [True, False]
-    assert "Failed: no C compiler" in done[1].stderr

@@ -11,7 +11,8 @@ class Meter(Protocol):
     """One source of energy readings for one component.
 
     A meter is opened after the command has started, is read by the recorder alone, and must
-    not block the caller: what can hang lives in a thread of its own.
+    not block the caller: what can hang lives in a process of its own. One that must be read often
+    says so in `longest_step_s`.
     """
 
     component: Component

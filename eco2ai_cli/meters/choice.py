@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from eco2ai_cli.cpus import Processor
 from eco2ai_cli.meters import Meter, nvml_library
@@ -12,7 +15,10 @@ from eco2ai_cli.meters.tdp import TdpMeter
 from eco2ai_cli.meters.unmetered import Unmetered
 from eco2ai_cli.model import Reading
 
-_GPU_DEVICES = ("/dev/nvidia0", "/dev/kfd")
+if TYPE_CHECKING:
+    from eco2ai_cli.meters.rapl_survey import Survey
+
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
 """What the kernel shows of NVIDIA's and AMD's compute devices."""
 
 
@@ -21,10 +27,17 @@ def open_meters(
     processor: Processor | None,
     ram_w_per_gb: float,
     environ: Mapping[str, str],
+    *,
+    idle: str = "allocated",
+    root: str = "",
+    pause: Callable[[float], object] = time.sleep,
+    disown: Callable[[int], object] = int,
 ) -> tuple[Meter, ...]:
-    """Open one meter a component; `words` (None: all) are the sources allowed.
+    """Open the meters, one source a component; `words` (None: all) are the sources allowed.
 
-    `processor` is None where it could not be told: then the CPU is not metered.
+    `processor` is None where it could not be told: then only RAPL can meter the CPU. `idle` is
+    the policy for idle power, see `cpu_share.idle_share`. `root` holds `/proc` and `/sys`, and
+    `pause` waits. `disown` is told the PID of each child that we start for ourselves.
 
     No GPU here: no meter for it, because there is nothing that could use energy.
     """
@@ -32,25 +45,63 @@ def open_meters(
     def allowed(word: str) -> bool:
         return words is None or word in words
 
+    survey = _survey(root, pause) if allowed("rapl") else None
+    still = survey is not None and survey.obstacle is not None and survey.obstacle.standing_still
+    doubts = frozenset({"rapl-still"} if still else ())
     meters: list[Meter] = [
-        TdpMeter(processor.w_per_thread, processor.name, processor.caveats)
+        TdpMeter(processor.w_per_thread, processor.name, processor.caveats | doubts)
         if processor is not None and allowed("tdp")
         else Unmetered("cpu"),
         RamMeter(ram_w_per_gb) if allowed("ram") else Unmetered("ram"),
     ]
-    if allowed("nvml") and nvml_library.present():
-        from eco2ai_cli.meters.nvml import NvmlMeter  # whoever has no GPU pays nothing for it
+    if survey is not None and survey.obstacle is None:
+        from eco2ai_cli.meters.rapl import open_rapl
 
-        gpu = NvmlMeter(environ=environ)
+        measured = {zone.component for zone in survey.zones}
+        models = [meter for meter in meters if meter.component in measured]
+        meters = [meter for meter in meters if meter.component not in measured]
+        meters.append(open_rapl(survey.zones, idle, models, root))
+    if allowed("nvml") and nvml_library.present():
+        from eco2ai_cli.meters.nvml_meter import NvmlMeter  # only where there is a GPU
+
+        gpu = NvmlMeter(environ)
         try:
-            gpu.start()
-        except (OSError, RuntimeError):  # no thread left for it
+            disown(gpu.start())
+        except OSError:  # no process left for it
             meters.append(Unmetered("gpu"))
         else:
             meters.append(gpu)
     elif any(map(os.path.exists, _GPU_DEVICES)):
         meters.append(Unmetered("gpu"))
     return tuple(meters)
+
+
+def _survey(root: str, pause: Callable[[float], object]) -> Survey | None:
+    """Look for RAPL counters; None where the kernel does not know of any."""
+    if not os.path.isdir(f"{root}/sys/class/powercap"):
+        return None
+    from eco2ai_cli.meters.rapl_survey import survey
+
+    try:
+        return survey(root, pause)
+    except OSError:  # a driver was unloaded in between
+        return None
+
+
+def longest_step_s(meters: Sequence[Meter]) -> float:
+    """Return how far apart samples may be at the most, for those meters that care."""
+    return min((getattr(meter, "longest_step_s", math.inf) for meter in meters), default=math.inf)
+
+
+def gpu_idle_j(meters: Sequence[Meter]) -> float | None:
+    """Return the joules that GPUs drew while nobody used them; None where that is not known."""
+    known = [joules for m in meters if (joules := getattr(m, "idle_j", None)) is not None]
+    return sum(known) if known else None
+
+
+def overhead_s(meters: Sequence[Meter]) -> float:
+    """Return the CPU seconds that meters have used in processes of their own."""
+    return sum(getattr(meter, "overhead_s", 0.0) for meter in meters)
 
 
 def gpu_name(readings: Sequence[Reading]) -> str:

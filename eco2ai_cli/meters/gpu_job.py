@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from eco2ai_cli.processes.procfs import lineage
+from eco2ai_cli.processes.procfs import lineage, read_file
 
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """Linux's PROC_PID_INIT_INO, 0xEFFFFFFC (include/linux/proc_ns.h, since 3.8)."""
@@ -16,17 +16,39 @@ class Job(NamedTuple):
     """Whose energy is asked for.
 
     `tree`: its processes by our PIDs. `comparable`: whether the driver speaks of the same PIDs.
-    `given`: the UUIDs of the devices that the environment leaves to it. `proc`: where /proc is.
+    `given`: the UUIDs of the devices and slices that the environment leaves to it, and `doubts`
+    about that. `proc`: where /proc is.
     """
 
     tree: frozenset[int]
     comparable: bool
     given: frozenset[str]
     proc: str = "/proc"
+    doubts: frozenset[str] = frozenset()
 
     def begot(self, pid: int) -> bool:
         """Tell whether an ancestor of `pid` is in the tree: it was born since that was read."""
         return any(ancestor in self.tree for ancestor in lineage(pid, self.proc))
+
+
+class Slice(NamedTuple):
+    """A MIG slice by its UUID; `place` is its older name, `MIG-<UUID of the device>/<GI>/<CI>`."""
+
+    uuid: str
+    place: str = ""
+
+
+class Installed(NamedTuple):
+    """A device as an environment may name it; with slices, only those can be used."""
+
+    uuid: str
+    name: str | None = None
+    slices: tuple[Slice, ...] = ()
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The UUIDs of what a process can be on."""
+        return tuple(piece.uuid for piece in self.slices) or (self.uuid,)
 
 
 def own_pid_namespace(proc: str = "/proc") -> bool:
@@ -47,37 +69,74 @@ def translated(pids: frozenset[int], tree: frozenset[int], proc: str = "/proc") 
     return bool(pids & tree) and all(os.path.exists(f"{proc}/{pid}") for pid in pids)
 
 
-def visible(environ: Mapping[str, str], uuids: tuple[str, ...]) -> frozenset[str]:
-    """Return those of `uuids` (in NVML's order) that the environment leaves to a job.
+def unheard_of(pids: frozenset[int], proc: str = "/proc") -> frozenset[int]:
+    """Return `pids` if none of them exists here, else none of them.
+
+    Where even the first process is hidden from us (`hidepid`), nothing can be said.
+    """
+    here = any(os.path.exists(f"{proc}/{pid}") for pid in pids)
+    return frozenset() if here or not os.path.exists(f"{proc}/1") else pids
+
+
+def is_mps_server(pid: int, proc: str = "/proc") -> bool:
+    """Tell whether `pid` is the server that runs the work of MPS clients: nobody's own work."""
+    try:
+        return read_file(f"{proc}/{pid}/comm").startswith(b"nvidia-cuda-mps")
+    except OSError:
+        return False
+
+
+def visible(environ: Mapping[str, str], devices: Sequence[Installed]) -> frozenset[str]:
+    """Return the units of `devices` (in NVML's order) that the environment leaves to a job.
 
     `CUDA_VISIBLE_DEVICES` ends at its first invalid word, as CUDA reads it (CUDA C++ Programming
-    Guide, environment variables, 2024); an index is taken for NVML's, which is CUDA's with
-    `CUDA_DEVICE_ORDER=PCI_BUS_ID` and on machines with one model. Without it
-    `NVIDIA_VISIBLE_DEVICES` counts, unless it names devices that are not here: then the
+    Guide, environment variables, 2024); an index is taken for NVML's, see `order_doubts`. Without
+    it `NVIDIA_VISIBLE_DEVICES` counts, unless it names devices that are not here: then the
     container has already been cut to it, and the indices are the host's.
     """
     words = environ.get("CUDA_VISIBLE_DEVICES")
     if words is not None:
-        if "MIG-" in words:
-            return frozenset(uuids)  # a slice names no parent: any of them may be it
-        return frozenset(_leading(words, uuids))
+        return frozenset().union(*_leading(words, devices))
+    everything = frozenset(unit for device in devices for unit in device.units)
     words = environ.get("NVIDIA_VISIBLE_DEVICES", "")
     if words == "none":
         return frozenset()
-    given = _leading(words, uuids)
-    return frozenset(given if len(given) == words.count(",") + 1 else uuids)
+    given = _leading(words, devices)
+    complete = len(given) == words.count(",") + 1
+    return frozenset().union(*given) if complete else everything
 
 
-def _leading(words: str, uuids: tuple[str, ...]) -> tuple[str, ...]:
-    """Resolve a list of indices, UUIDs and UUID prefixes up to the first that names no device."""
-    found: list[str] = []
+def order_doubts(environ: Mapping[str, str], devices: Sequence[Installed]) -> frozenset[str]:
+    """Return `gpu-order` where CUDA may count the devices in another order than NVML does.
+
+    CUDA puts the fastest first unless `CUDA_DEVICE_ORDER` is `PCI_BUS_ID`, NVML goes by the bus:
+    with several models an index may mean another device.
+    """
+    words = environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    by_bus = environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    indexed = any(word.strip().isdecimal() for word in words)
+    mixed = len({device.name for device in devices}) > 1
+    return frozenset({"gpu-order"} if indexed and mixed and not by_bus else ())
+
+
+def _leading(words: str, devices: Sequence[Installed]) -> list[tuple[str, ...]]:
+    """Resolve a list of names up to the first that names no device, or more than one."""
+    found: list[tuple[str, ...]] = []
     for word in words.split(","):
-        word = word.strip()
-        if word.isdecimal():
-            named = uuids[int(word) : int(word) + 1]
-        else:
-            named = tuple(u for u in uuids if word.startswith("GPU-") and u.startswith(word))
+        named = _named(word.strip(), devices)
         if len(named) != 1:
             break
         found += named
-    return tuple(found)
+    return found
+
+
+def _named(word: str, devices: Sequence[Installed]) -> list[tuple[str, ...]]:
+    """Return the units of each device or slice that goes by `word`: an index, a UUID, its start."""
+    if word.isdecimal():
+        return [device.units for device in devices[int(word) : int(word) + 1]]
+    if word.startswith("MIG-"):
+        slices = [piece for device in devices for piece in device.slices]
+        return [(s.uuid,) for s in slices if s.uuid.startswith(word) or s.place == word]
+    if word.startswith("GPU-"):
+        return [device.units for device in devices if device.uuid.startswith(word)]
+    return []

@@ -1,4 +1,10 @@
-"""From looks at a GPU to the joules of a process tree. Nothing here talks to a driver."""
+"""Whose the joules of a GPU are. Nothing here talks to a driver.
+
+Time is cut into cells by the looks at who is on the device, which all runs of a machine take at
+the same moments, the full seconds of the monotonic clock. A cell is paid by those who were there
+when it began; where nobody was, by those who are there when it ends. Hence runs that look at the
+same lists never pay for more than the device drew.
+"""
 
 from __future__ import annotations
 
@@ -6,133 +12,105 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from eco2ai_cli.dials import Integrator
 from eco2ai_cli.meters.gpu_job import Job
 from eco2ai_cli.model import Reading
 
-SETTLE_S = 0.5
-"""Below it a counter's delta says little: counters step every 20 to 100 ms (measuring.md §6)."""
-STUCK_S = 5.0
-"""A counter that has not moved for so long is broken: no powered GPU draws nothing."""
-PLAUSIBLE = 1.5
-"""Times the power limit: what a GPU may draw by its counter (measuring.md §6)."""
-NO_LIMIT_W = 3000.0
-"""Stands in where no limit is told; the largest board of 2025 (GB200) is allowed 1,200 W."""
-MAX_GAP_S = 5.0
-"""Across a longer silence, power is held instead of sloped."""
+IDLE_OF_LIMIT = 0.125
+"""Idle power as a part of the default power limit, where a device is shared: of a T4 10 of 70 W,
+an A100 SXM 50 to 55 of 400 W, an H200 74 of 700 W. A constant and not what was seen, for runs
+that saw different things would share out more than there is."""
 
 
-class Look(NamedTuple):
-    """One look at one device; None is what the driver did not say.
+class Residents(NamedTuple):
+    """Who is on a device: `pids` as the driver numbers them, None if it has never told.
 
-    `counter_j`: energy since the driver was loaded. `pids`: the processes that it lists, as the
-    driver numbers them; None where it has never answered that question.
+    `aligned`: seen at a moment at which all runs of this machine look.
     """
 
-    at_s: float
-    counter_j: float | None = None
-    power_w: float | None = None
-    pids: frozenset[int] | None = None
-    details: Mapping[str, float] = MappingProxyType({})
+    pids: frozenset[int] | None
+    aligned: bool = True
 
 
-class GpuDial:
-    """Show the joules of one device over the time that counts.
+class Cell(NamedTuple):
+    """Who pays for a span of time, and what is to be paid so far."""
 
-    That time is cut into windows of at least 0.5 s. A window is paid by the energy counter if
-    that moved and the mean power is plausible, else by power x time, which also stands in until
-    the window is long enough. So a counter that resets, sticks or jumps costs one window.
-    """
+    residents: frozenset[int]
+    mine: frozenset[int]
+    aligned: bool
+    drawn_j: float = 0.0
+    span_s: float = 0.0
 
-    def __init__(self, limit_w: float | None = None) -> None:
-        self._ceiling_w = limit_w * PLAUSIBLE if limit_w else NO_LIMIT_W
-        self._power = Integrator(MAX_GAP_S)
-        self._power_j: float | None = None
-        self._base_s = 0.0
-        self._base_j: float | None = None
-        self._window_j = 0.0
-        self._counter_j = 0.0
-        self._integrated_j = 0.0
-        self._shown_j = 0.0
-        self.integrating = True
 
-    def advance(self, look: Look, counts: bool) -> None:
-        """Take a look; `counts` says whether the time since the last one is the tree's."""
-        before_j, self._power_j = self._power_j, self._power.advance(look.power_w, look.at_s)
-        if counts:
-            self._window_j += (self._power_j or 0.0) - (before_j or 0.0)
-            self._judge(look)
-        else:
-            self._integrated_j += self._window_j
-            self._open_window(look)
-        total_j = self._counter_j + self._integrated_j + self._window_j
-        self._shown_j = max(self._shown_j, total_j)
-
-    def _judge(self, look: Look) -> None:
-        """Pay the window that `look` ends, by the better source, or leave it open."""
-        span_s = look.at_s - self._base_s
-        used_j = 0.0
-        if self._base_j is not None:
-            used_j = 0.0 if look.counter_j is None else look.counter_j - self._base_j
-            if span_s < SETTLE_S or (used_j == 0 and span_s < STUCK_S):
-                self.integrating = self.integrating or used_j == 0
-                return
-        self.integrating = not 0 < used_j < self._ceiling_w * span_s
-        if self.integrating:
-            self._integrated_j += self._window_j
-        else:
-            self._counter_j += used_j
-        self._open_window(look)
-
-    def _open_window(self, look: Look) -> None:
-        self._base_s, self._base_j, self._window_j = look.at_s, look.counter_j, 0.0
-
-    @property
-    def energy_j(self) -> float | None:
-        """Joules so far; None while neither the counter nor the power has said anything."""
-        return None if self._power_j is None and self._counter_j == 0 else self._shown_j
-
-    @property
-    def method(self) -> str:
-        """The ledger's word for the source of most of these joules."""
-        if self.energy_j is None:
-            return "none"
-        by_power_j = self._integrated_j + self._window_j
-        return "nvml-energy" if self._counter_j > by_power_j else "nvml-power"
+_NOBODY: frozenset[int] = frozenset()
 
 
 class Gpu:
-    """One device, whose it is, and what it has used while it was the tree's."""
+    """One device, or a slice of one: what a tree has used of it.
 
-    def __init__(self, uuid: str, name: str | None, limit_w: float | None = None) -> None:
+    `part`: what of the device's energy is the slice's; 1 for a whole device. `idle_w`: what all of
+    the device draws when idle, None if that is not known.
+    """
+
+    def __init__(
+        self, uuid: str, name: str | None, part: float = 1.0, idle_w: float | None = None
+    ) -> None:
         self.uuid = uuid
-        self.resident = False
         self.used = False
-        self.lost = False
-        self.dial = GpuDial(limit_w)
+        self.resident = False
+        self.idle_j = 0.0
         self._name = name
-        self._ours: frozenset[int] = frozenset()
-        self._others: frozenset[int] = frozenset()
-        self._caveats: set[str] = set()
-        self._last: Look | None = None
+        self._part = part
+        self._idle_w = (idle_w or 0.0) * part
+        self._ours: frozenset[int] = _NOBODY
+        self._others: frozenset[int] = _NOBODY
+        self._cell: Cell | None = None
+        self._ours_j = 0.0
+        self._shared = False
+        self._whole = False
+        self._caveats: set[str] = {"gpu-sliced"} if part < 1 else set()
 
-    def take(self, look: Look, job: Job) -> None:
-        """Take a look: an interval counts if the tree was resident at its start or at its end.
+    def take(
+        self,
+        drawn_j: float,
+        span_s: float,
+        seen: Residents | None,
+        busy: Mapping[int, float] | None,
+        job: Job,
+    ) -> None:
+        """Take what the whole device drew in the `span_s` since the last look.
 
-        Where PIDs cannot be compared, a device that was given to the job counts whole.
+        `seen`: who is there now; None: nobody looked. `busy`: how busy each process kept the
+        device's processors since the last time that was told, in any unit; empty: the driver does
+        not tell; None: nobody asked, so the cell goes on.
         """
-        if look.counter_j is None and look.power_w is None and self.dial.energy_j is not None:
-            return  # a call failed: the next look pays for this interval too
-        was_resident = self.resident
-        if job.comparable and look.pids is not None:
-            self._tell_apart(look.pids, job)
-        else:
-            self.resident = self.uuid in job.given
-            if self.resident:
-                self._caveats.add("gpu-by-device")
-        self.used = self.used or self.resident
-        self.dial.advance(look, was_resident or self.resident)
-        self._last = look
+        if self._cell is not None:
+            cell = self._cell
+            drawn_j, span_s = cell.drawn_j + drawn_j * self._part, cell.span_s + span_s
+            self._cell = cell._replace(drawn_j=drawn_j, span_s=span_s)
+        if seen is not None:
+            self._whole = not job.comparable or seen.pids is None
+        if self._whole:
+            self._take_whole(job)
+        elif seen is not None and seen.pids is not None:
+            self._tell_apart(seen.pids, job)
+            if self._cell is not None:
+                self._settle(self._cell, seen.pids, busy)
+            self._cell = Cell(seen.pids, self._ours, seen.aligned)
+        elif self._cell is not None and busy is not None:
+            self._settle(self._cell, _NOBODY, busy)
+            self._cell = self._cell._replace(drawn_j=0.0, span_s=0.0)
+
+    def _take_whole(self, job: Job) -> None:
+        """Pay for everything on a device that was given to the job, for nothing on another."""
+        given = self.uuid in job.given
+        if self._cell is not None and (given or self._cell.mine):
+            self._ours_j += self._cell.drawn_j
+        self._cell = Cell(_NOBODY, _NOBODY, aligned=False)
+        self.resident = given
+        if given:
+            self.used = True
+            self._caveats.add("gpu-by-device")
+            self._caveats.update({"gpu-order"} & job.doubts)
 
     def _tell_apart(self, pids: frozenset[int], job: Job) -> None:
         # Who was ours at the last look still is: a process may leave the tree before this list.
@@ -143,33 +121,74 @@ class Gpu:
         )
         self._others = pids - self._ours
         self.resident = bool(self._ours)
+        self.used = self.used or self.resident
         if self._ours and self._others:
             self._caveats.add("gpu-shared")
 
-    def lose(self) -> None:
-        """Note that the device is gone; the dial keeps its last value."""
-        self.lost = True
-        self._caveats.add("gpu-lost")
+    def _settle(self, cell: Cell, now: frozenset[int], busy: Mapping[int, float] | None) -> None:
+        """Pay for a cell that ends with `now` on the device."""
+        mine, there = cell.mine, cell.residents
+        if not there:
+            mine, there = self._ours & now, now
+        if not there:
+            self.idle_j += cell.drawn_j
+        elif mine == there and (cell.aligned or now <= self._ours):
+            self._ours_j += cell.drawn_j
+        elif mine and cell.aligned:
+            self._ours_j += self._share(cell, mine, there, busy)
+            self._shared = True
 
-    @property
-    def seen_s(self) -> float:
-        """When the driver last answered for this device; for ever, once it is lost."""
-        return self._last.at_s if self._last and not self.lost else float("inf")
+    def _share(
+        self,
+        cell: Cell,
+        mine: frozenset[int],
+        there: frozenset[int],
+        busy: Mapping[int, float] | None,
+    ) -> float:
+        """Split a cell: idle power by heads, the rest by who kept the processors busy."""
+        of_heads = len(mine) / len(there)
+        all_busy = sum(busy.values()) if busy and not there.isdisjoint(busy) else 0.0
+        if not busy or all_busy <= 0:
+            return cell.drawn_j * of_heads
+        of_busy = sum(busy.get(pid, 0.0) for pid in mine) / all_busy
+        idle_j = min(cell.drawn_j, self._idle_w * cell.span_s)
+        return (cell.drawn_j - idle_j) * of_busy + idle_j * of_heads
 
-    def reading(self) -> Reading:
-        """Return what the dial shows, with its doubts."""
-        energy_j = self.dial.energy_j
-        unknown = {"gpu-unknown"} if energy_j is None else set()
+    def reading(
+        self,
+        known: bool,
+        method: str,
+        power_w: float | None,
+        details: Mapping[str, float],
+        caveats: Iterable[str] = (),
+    ) -> Reading:
+        """Return what is the tree's; what the device itself shows is handed in.
+
+        `known`: whether the device tells its energy at all.
+        """
+        doubts = self._caveats.union(caveats)
+        energy_j = self._ours_j + self._open_j()
+        if not known:
+            doubts.add("gpu-unknown")
+        elif self._shared or self._part < 1:
+            method += "+share"
         return Reading(
             component="gpu",
             device=self.uuid,
-            energy_j=energy_j,
-            method=self.dial.method,
+            energy_j=energy_j if known else None,
+            method=method,
             name=self._name,
-            power_w=self._last.power_w if self._last else None,
-            caveats=frozenset(self._caveats | unknown),
-            details=self._last.details if self._last else MappingProxyType({}),
+            power_w=None if power_w is None else power_w * self._part,
+            caveats=frozenset(doubts),
+            details=MappingProxyType(dict(details)),
         )
+
+    def _open_j(self) -> float:
+        """Return what of the cell that is not over yet is sure to be the tree's."""
+        cell = self._cell
+        if cell is None or not cell.aligned or not cell.mine or cell.mine != cell.residents:
+            return 0.0
+        return cell.drawn_j
 
 
 def gpu_name(readings: Iterable[Reading]) -> str:

@@ -1,61 +1,119 @@
 """NVIDIA GPUs by NVML, the driver's library; the only door to `pynvml`.
 
-A call into the driver can hang for ever, so all of them are made by one daemon thread, and the
-caller reads what that thread has left. Words for doubts: `gpu-shared` (others are on a device of
-ours, which counts whole), `gpu-by-device` (PIDs cannot be compared: the devices visible to the
-job count whole), `gpu-unknown` (a device of ours tells neither energy nor power), `gpu-lost` (it
-fell off the bus), `gpu-late` (the driver does not answer, or not in time: the last value stands),
-`gpu-unavailable` (the library is here and does not work).
+A call into the driver can hang for ever, so this runs in a process of its own, see
+`nvml_worker.py`. Words for doubts: `gpu-shared` (others were on a device of ours), `gpu-sliced`
+(a MIG slice has a part of what all of the device draws), `gpu-by-device` (PIDs cannot be compared:
+the devices visible to the job count whole), `gpu-order` (which these are is not certain),
+`gpu-unknown` (a device of ours tells neither energy nor power), `gpu-lost` (it fell off the bus),
+`gpu-late` (the driver does not answer, or not in time: the last value stands), `gpu-unavailable`
+(the library is here and does not work).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from eco2ai_cli.errors import MeterUnavailable
-from eco2ai_cli.meters.gpu_job import Job, own_pid_namespace, translated, visible
-from eco2ai_cli.meters.gpus import Gpu, Look
-from eco2ai_cli.meters.nvml_device import Device, Lost
-from eco2ai_cli.model import Component, Reading, Usage
-
-FULL_S = (1.0, 10.0)
-"""Seconds between two full polls: who is where. The longer, where a poll is dear."""
-POWER_S = (0.1, 0.5)
-"""Seconds between two looks at a power that has to be integrated: 10 Hz suits sensors of the
-moment (before Volta), 2 Hz those that average over a second (measuring.md §6)."""
-DUTY = 0.005
-"""Share of one core that polling may take (measuring.md §5)."""
-LATE_S = 2.0
-"""Seconds that an answer may be overdue."""
-OPENING_S = 1.0
-"""Seconds in which NVML may open without a doubt: CUDA has the same driver to wake and a context
-to make besides, so a tree that is over by then has computed on no GPU."""
-LAST_LOOK_S = 0.2
-"""Seconds that the last sample of a run may wait for fresh values."""
-
-_UNAVAILABLE = Reading("gpu", "nvml", None, "none", caveats=frozenset({"gpu-unavailable"}))
+from eco2ai_cli.meters.gpu_dial import GpuDial, Look
+from eco2ai_cli.meters.gpu_job import (
+    Installed,
+    Job,
+    Slice,
+    order_doubts,
+    own_pid_namespace,
+    translated,
+    unheard_of,
+    visible,
+)
+from eco2ai_cli.meters.gpus import IDLE_OF_LIMIT, Gpu, Residents
+from eco2ai_cli.meters.nvml_device import Device, Handle, Lost
+from eco2ai_cli.model import Reading
 
 
-def _late(reading: Reading) -> Reading:
-    return reading._replace(caveats=reading.caveats | {"gpu-late"})
+class Unit:
+    """What a process can be on: a device or a slice of it, its handle, and whose it is."""
+
+    def __init__(self, handle: Handle, gpu: Gpu) -> None:
+        self.handle = handle
+        self.gpu = gpu
+        self.details: dict[str, float] = {}
+
+
+class Board:
+    """One physical device: its dial, and the units that share what it shows."""
+
+    def __init__(self, device: Device) -> None:
+        idle_w = device.default_limit_w and device.default_limit_w * IDLE_OF_LIMIT
+        slices = list(device.slices())
+        self.device = device
+        self.dial = GpuDial(device.limit_w)
+        self.lost = False
+        self.seen_s = float("-inf")
+        self.installed = Installed(
+            device.uuid, device.name, tuple(Slice(uuid, place) for uuid, place, _, _ in slices)
+        )
+        self.units = [
+            Unit(handle, Gpu(uuid, handle.ask("Name") or device.name, part, idle_w))
+            for uuid, _, part, handle in slices
+        ] or [Unit(device, Gpu(device.uuid, device.name, idle_w=idle_w))]
+        self._look: Look | None = None
+        self._crowded = False
+
+    @property
+    def resident(self) -> bool:
+        """Whether the tree is on it."""
+        return not self.lost and any(unit.gpu.resident for unit in self.units)
+
+    def look(self, at_s: float) -> tuple[float, float] | None:
+        """Read the dial: joules and seconds since the last time; None if it does not answer.
+
+        Raises Lost.
+        """
+        look = self.dial.plausible(self.device.look(at_s))
+        if look.counter_j is None and look.power_w is None and self.dial.energy_j is not None:
+            return None  # a call failed: the next look pays for this time too
+        span_s = 0.0 if self._look is None else at_s - self._look.at_s
+        self._look, self.seen_s = look, at_s
+        return self.dial.advance(look), span_s
+
+    def busy(self, pids: int | None) -> dict[int, float]:
+        """Return how busy its processes were, if there were several; `pids` are there now.
+
+        MIG has no such figures.
+        """
+        crowded = self._crowded or (pids or 0) > 1
+        self._crowded = self._crowded if pids is None else pids > 1
+        return self.device.busy() if crowded and self.units[0].handle is self.device else {}
+
+    def readings(self) -> list[Reading]:
+        """Return a reading for each unit that the tree has been on."""
+        return [
+            unit.gpu.reading(
+                self.dial.energy_j is not None,
+                self.dial.method,
+                self._look.power_w if self._look else None,
+                unit.details,
+                ("gpu-lost",) if self.lost else (),
+            )
+            for unit in self.units
+            if unit.gpu.used
+        ]
 
 
 class Driver:
-    """The GPUs of this machine, polled from one thread: any of its calls may hang."""
+    """The GPUs of this machine, as a tree of processes uses them; any of its calls may hang."""
 
     def __init__(self, environ: Mapping[str, str], proc: str, clock: Callable[[], float]) -> None:
         self._environ = environ
         self._proc = proc
         self._clock = clock
         self._nvml: Any = None
-        self._devices: list[Device] = []
+        self._boards: list[Board] = []
         self._given: frozenset[str] = frozenset()
+        self._doubts: frozenset[str] = frozenset()
         self._comparable = True
+        self._missing: frozenset[int] = frozenset()
 
     def open(self) -> None:
         """Start NVML and find the devices; raises MeterUnavailable with the driver's reason."""
@@ -70,172 +128,95 @@ class Driver:
         for index in range(count):
             try:
                 handle = nvml.nvmlDeviceGetHandleByIndex(index)
-                self._devices.append(Device(nvml, handle, index))
+                self._boards.append(Board(Device(nvml, handle, f"unnamed-{index}")))
             except (nvml.NVMLError, Lost):
                 continue  # a device that is closed to us is closed to the tree
-        if count and not self._devices:
+        if count and not self._boards:
             raise MeterUnavailable(f"none of the {count} GPUs of this machine can be opened")
-        self._given = visible(self._environ, tuple(d.gpu.uuid for d in self._devices))
+        installed = [board.installed for board in self._boards]
+        self._given = visible(self._environ, installed)
+        self._doubts = order_doubts(self._environ, installed)
         self._comparable = not own_pid_namespace(self._proc)
 
-    def poll(self, tree: frozenset[int], full: bool) -> None:
-        """Look at every device, or, without `full`, at the energy of those the tree is on."""
-        looks: list[tuple[Gpu, Look]] = []
-        for device in self._devices:
-            if device.gpu.lost or not (full or device.gpu.resident):
-                continue
+    def poll(
+        self, tree: frozenset[int], full: bool, *, aligned: bool = True, last: bool = False
+    ) -> None:
+        """Look at every device and who is on it, or, without `full`, at the energy of the tree's.
+
+        `aligned`: at a moment at which all runs of the machine look. `last`: settle what is open.
+        """
+        boards = [b for b in self._boards if not b.lost and (full or last or b.resident)]
+        seen: dict[Unit, frozenset[int] | None] = {}
+        drawn: list[tuple[Board, float, float]] = []
+        for board in boards:
             try:
-                looks.append((device.gpu, device.look(self._clock(), full)))
+                joules = board.look(self._clock())
+                if full:
+                    for unit in board.units:
+                        seen[unit] = unit.handle.residents(self._proc)
+                if joules is not None:
+                    drawn.append((board, *joules))
             except Lost:
-                device.gpu.lose()
+                board.lost = True
+        if full:
+            self._compare(frozenset().union(*(pids for pids in seen.values() if pids)), tree)
+        job = Job(tree, self._comparable, self._given, self._proc, self._doubts)
+        for board, joules_drawn, span_s in drawn:
+            try:
+                self._share_out(board, joules_drawn, span_s, seen, job, (full, aligned, last))
+            except Lost:
+                board.lost = True
+
+    def _compare(self, listed: frozenset[int], tree: frozenset[int]) -> None:
+        """Tell anew whether the driver speaks of our PIDs: it does not, if it names only others."""
+        missing, self._missing = self._missing, unheard_of(listed, self._proc)
         if not self._comparable:
-            listed = frozenset(pid for _, look in looks for pid in look.pids or ())
             self._comparable = translated(listed, tree, self._proc)
-        job = Job(tree, self._comparable, self._given, self._proc)
-        for gpu, look in looks:
-            gpu.take(look, job)
+        elif missing & self._missing:
+            self._comparable = False
+
+    def _share_out(
+        self,
+        board: Board,
+        drawn_j: float,
+        span_s: float,
+        seen: Mapping[Unit, frozenset[int] | None],
+        job: Job,
+        how: tuple[bool, bool, bool],
+    ) -> None:
+        full, aligned, last = how
+        crowd = max(len(seen.get(unit) or ()) for unit in board.units) if full else None
+        busy = board.busy(crowd) if full or last else None
+        for unit in board.units:
+            residents = Residents(seen.get(unit), aligned) if full else None
+            unit.gpu.take(drawn_j, span_s, residents, busy, job)
+            if full and unit.gpu.used:
+                unit.details = unit.handle.dashboard()
 
     @property
-    def integrating(self) -> bool:
-        """Whether a device that the tree is on has to be looked at often."""
-        gpus = (device.gpu for device in self._devices)
-        return any(gpu.resident and not gpu.lost and gpu.dial.integrating for gpu in gpus)
+    def power_step_s(self) -> float | None:
+        """How often the power of the tree's devices has to be looked at; None: no need to."""
+        steps = [b.device.power_step_s for b in self._boards if b.resident and b.dial.integrating]
+        return min(steps, default=None)
 
     def readings(self) -> tuple[tuple[float, Reading], ...]:
         """Return a reading for each device the tree has been on, after when it was last seen."""
-        gpus = (device.gpu for device in self._devices)
-        return tuple((gpu.seen_s, gpu.reading()) for gpu in gpus if gpu.used)
+        return tuple(
+            (float("inf") if board.lost else board.seen_s, reading)
+            for board in self._boards
+            for reading in board.readings()
+        )
+
+    @property
+    def idle_j(self) -> float | None:
+        """Joules that the devices given to the job drew while nobody was on them; None: unknown."""
+        known = [board for board in self._boards if board.dial.energy_j is not None]
+        units = [unit for board in known for unit in board.units]
+        given = [unit.gpu.idle_j for unit in units if unit.gpu.uuid in self._given]
+        return sum(given) if known and self._comparable else None
 
     def close(self) -> None:
         """Let go of NVML: where persistence is off, an open client keeps the GPU awake."""
         if self._nvml is not None:
             self._nvml.nvmlShutdown()
             self._nvml = None
-
-
-class NvmlMeter:
-    """Meter the GPUs that a process tree uses. `environ` is the command's environment.
-
-    Nothing happens before `start`, and nothing dear before the first `sample` of a living tree,
-    which takes what the thread has left. A sample of a tree without processes is a run's last,
-    and waits at most 0.2 s for values that reach to the end: `finish` is that wait, for when
-    processes live on. A device that the tree was on at one of two polls is its own in between.
-    """
-
-    component: Component = "gpu"
-
-    def __init__(
-        self,
-        environ: Mapping[str, str] = os.environ,
-        proc: str = "/proc",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._driver = Driver(environ, proc, clock)
-        self._clock = clock
-        self._thread: threading.Thread | None = None
-        self._tree: frozenset[int] = frozenset()
-        self._slot: tuple[tuple[float, Reading], ...] | None = None  # None: NVML is not open yet
-        self._polled_s = float("inf")  # until a tree is known
-        self._full_s = FULL_S[0]
-        self._changed = threading.Condition()
-        self._asked = 0
-        self._answered = 0
-        self._closing = False
-
-    def start(self) -> None:
-        """Start the one thread that talks to the driver; it inherits the caller's signal mask."""
-        self._thread = threading.Thread(target=self._run, name="eco2ai-nvml", daemon=True)
-        self._thread.start()
-
-    def sample(self, usage: Usage, now_s: float) -> tuple[Reading, ...]:
-        """Return one reading a device of the tree; none where the tree has used no GPU."""
-        answered = True
-        if usage.pids:
-            self._tell(frozenset(usage.pids), now_s)
-        else:
-            answered = self._catch_up()
-        slot = self._slot
-        if slot is None:
-            return (_UNAVAILABLE,) if now_s - self._polled_s > OPENING_S else ()
-        stale_s = now_s - LATE_S - 2 * self._full_s
-        if not slot and (not answered or self._polled_s < stale_s):
-            return (_UNAVAILABLE,)
-        return tuple(
-            reading if answered and seen_s >= stale_s else _late(reading)
-            for seen_s, reading in slot
-        )
-
-    def finish(self) -> None:
-        """Wait for fresh values, so that the last sample of a tree that lives on has them."""
-        self._catch_up()
-
-    def _catch_up(self, timeout_s: float = LAST_LOOK_S) -> bool:
-        """Wait for values from now on; False if the driver does not answer in time."""
-        thread = self._thread
-        if thread is None or not thread.is_alive() or self._slot is None:
-            return True
-        with self._changed:
-            self._asked += 1
-            ticket = self._asked
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._answered >= ticket, timeout_s)
-
-    def close(self) -> None:
-        """Stop the thread, or leave it behind if a call into the driver holds it."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(0.3)
-
-    def _tell(self, tree: frozenset[int], now_s: float) -> None:
-        with self._changed:
-            if not self._tree:
-                self._polled_s = now_s
-                self._changed.notify_all()
-            self._tree = tree
-
-    def _run(self) -> None:
-        try:
-            with self._changed:
-                self._changed.wait_for(lambda: self._tree or self._closing)
-            if not self._closing:
-                self._driver.open()
-                self._slot = ()
-                self._poll()
-        except Exception:
-            # NVML refused, or the fault is ours: a doubt in the row, never a traceback on the
-            # command's terminal.
-            dead = tuple((float("-inf"), reading) for _, reading in self._slot or ())
-            self._slot = dead or ((float("inf"), _UNAVAILABLE),)
-        finally:
-            with contextlib.suppress(Exception):
-                self._driver.close()
-
-    def _poll(self) -> None:
-        """Poll until closed: in full 10 times a second at first, then once a second."""
-        began_s = due_s = self._clock()
-        while not self._closing:
-            ticket = self._asked
-            full = ticket == self._answered and self._clock() >= due_s
-            before_s = time.thread_time()
-            self._driver.poll(self._tree, full)
-            step_s = (time.thread_time() - before_s) / DUTY
-            self._slot = self._driver.readings()
-            self._polled_s = now_s = self._clock()
-            if full:
-                self._full_s = _within(FULL_S, step_s)
-                due_s = now_s + min(self._full_s, max(POWER_S[0], (now_s - began_s) / 2))
-            wait_s = due_s - now_s
-            if self._driver.integrating:
-                wait_s = min(wait_s, _within(POWER_S, step_s))
-            with self._changed:
-                self._answered = ticket
-                self._changed.notify_all()
-                self._changed.wait_for(
-                    lambda: self._closing or self._asked != self._answered, wait_s
-                )
-
-
-def _within(bounds: tuple[float, float], value: float) -> float:
-    return min(max(value, bounds[0]), bounds[1])
