@@ -37,3 +37,13 @@ class Clock(NamedTuple):
     def now(self) -> Moment:
         """Read those that tell the time."""
         return Moment(self.wall_s(), self.elapsed_s(), self.awake_s())
+
+
+def clock_was_set(began: Moment, ended: Moment) -> bool:
+    """Tell whether the time of day was set in between, by more than a clock may drift.
+
+    2 s, and a part in a thousand: one that is being slewed runs up to 5e-4 fast or slow
+    (adjtimex(2)).
+    """
+    elapsed_s = ended.elapsed_s - began.elapsed_s
+    return abs(ended.wall_s - began.wall_s - elapsed_s) > 2 + 1e-3 * elapsed_s

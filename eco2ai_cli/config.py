@@ -80,7 +80,7 @@ def _all_given(
     for name, value in options.items():
         yield _Given(name, value, f"option `{KEYS[name].option}`", error=WrongUsage)
     yield from _in_environment(environ)
-    for path in (_project_file(cwd), _user_file(environ), system_file):
+    for path in (_project_file(cwd), user_file(environ), system_file):
         if path and os.path.exists(path):
             yield from _in_file(path)
 
@@ -119,7 +119,7 @@ def _project_file(cwd: str | None) -> str | None:
     return path
 
 
-def _user_file(environ: Mapping[str, str]) -> str | None:
+def user_file(environ: Mapping[str, str]) -> str | None:
     """Return the user's own file, where the XDG Base Directory Specification (0.8) has it."""
     folder = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(folder):  # "consider the path invalid and ignore it"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
-from eco2ai_cli.config_kinds import Kind, choice, currency_code, number, pairs, text, words
+from eco2ai_cli.config_kinds import Kind, choice, currency_code, flag, number, pairs, text, words
 
-METERS = ("tdp", "ram", "nvml")
+METERS = ("rapl", "tdp", "ram", "nvml")
 """The words that `hardware.meters` may hold."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -84,6 +84,15 @@ class Config(NamedTuple):
             unit="s",
         ),
     ] = 1.0
+    live: Annotated[
+        bool,
+        Key(
+            "run.live",
+            flag(),
+            "whether the bottom rows of the terminal show the run while it goes on",
+            option="--live",
+        ),
+    ] = True
     tags: Annotated[
         Mapping[str, str],
         Key(
@@ -131,8 +140,9 @@ class Config(NamedTuple):
         str,
         Key(
             "region.locate",
-            choice("offline", "off"),
-            "how to find a region when none is given: offline, by what this machine knows, or off",
+            choice("offline", "ip", "off"),
+            "how to find a region when none is given: offline, by what this machine knows; ip, "
+            "also by asking get.geojs.io; or off",
         ),
     ] = "offline"
     pue: Annotated[
@@ -182,6 +192,18 @@ class Config(NamedTuple):
             example=65.0,
         ),
     ] = None
+    cpu_table: Annotated[
+        str | None,
+        Key(
+            "hardware.cpus",
+            text("the path of a file"),
+            "a table of processors of your own, a CSV with the columns name, tdp_w, cores and "
+            "threads: what it has goes before ours; a relative path starts at the folder in "
+            "which the run is started",
+            unset="ours alone",
+            example="cpus.csv",
+        ),
+    ] = None
     meters: Annotated[
         tuple[str, ...] | None,
         Key(
@@ -190,9 +212,19 @@ class Config(NamedTuple):
             "the only sources of energy readings to use",
             option="--meters",
             unset="the best that this machine has",
-            example=METERS,
+            example=("tdp", "ram"),
         ),
     ] = None
+    idle: Annotated[
+        str,
+        Key(
+            "hardware.idle",
+            choice("allocated", "share", "none"),
+            "whose the idle power of a measured processor is: share, by the part of the busy CPU "
+            "time; allocated, the same, but for no more than the part of the CPUs that the run "
+            "may use; or none, nobody's",
+        ),
+    ] = "allocated"
     # Budennyy et al., eco2AI, Doklady Mathematics 2022, arXiv:2208.00406.
     ram_w_per_gb: Annotated[
         float,
@@ -203,6 +235,26 @@ class Config(NamedTuple):
             unit="W/GB",
         ),
     ] = 0.375
+    ledger_key_file: Annotated[
+        str | None,
+        Key(
+            "ledger.key",
+            text("the path of a file"),
+            "the file with the secret that chains the rows of the ledger by HMAC-SHA-256, so that "
+            "nobody without it can forge them; `eco2ai config init --ledger-key` makes one",
+            unset="they are chained by SHA-256, which shows a change but not who can make one",
+            example="/etc/eco2ai/ledger.key",
+        ),
+    ] = None
+    ledger_command: Annotated[
+        str,
+        Key(
+            "ledger.command",
+            choice("full", "program", "none"),
+            "how much of the command line is kept: full, program (its first word) or none; "
+            "passwords, tokens and keys are taken out of it in any case",
+        ),
+    ] = "full"
     # How to say where a value came from; none: the default. Called rarely, for a line in a file
     # must be searched.
     origins: Mapping[str, Callable[[], str]] = MappingProxyType({})

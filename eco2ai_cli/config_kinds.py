@@ -57,6 +57,21 @@ def text(expected: str = "text", *, empty: bool = False) -> Kind:
     return Kind(expected, check)
 
 
+def flag() -> Kind:
+    """Return the kind of a yes or no: a boolean, or its name as text."""
+    names = {"true": True, "yes": True, "on": True, "1": True}
+    names |= {"false": False, "no": False, "off": False, "0": False}
+
+    def check(value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, str) or value.lower() not in names:
+            raise ValueError
+        return names[value.lower()]
+
+    return Kind("`true` or `false`", check)
+
+
 def choice(*words: str) -> Kind:
     """Return the kind of one of `words`."""
 

@@ -62,13 +62,13 @@ def stamp(seconds: float) -> str:
 def json_object(run: Run) -> dict[str, Any]:
     """Return the run as the object of `--json`; the unit of each figure is in its key."""
     energy, footprint, region = run.energy, run.footprint, run.place.region
-    processor = run.processor
+    processor, band_j, band_kg = run.processor, run.energy_band_j, run.emissions_band_kg
     return {
         "id": run.id,
         "parent_id": run.parent_id,
         "project": text(run.config.project),
         "description": text(run.config.description),
-        "command": text(run.command),
+        "command": None if (command := run.command) is None else text(command),
         "exit_status": run.exit_status,
         "stop_reason": run.stop_reason,
         "start_time": stamp(run.began.wall_s),
@@ -82,9 +82,14 @@ def json_object(run: Run) -> dict[str, Any]:
         "cpu_time_s": run.sample.usage.cpu_s,
         "cpu_energy_kwh": _in_kwh(energy.cpu_j),
         "gpu_energy_kwh": _in_kwh(energy.gpu_j),
+        "gpu_idle_energy_kwh": _in_kwh(run.gpu_idle_j),
         "ram_energy_kwh": _in_kwh(energy.ram_j),
         "energy_kwh": _in_kwh(footprint.energy_j),
+        "energy_kwh_low": _in_kwh(band_j.low) if band_j else None,
+        "energy_kwh_high": _in_kwh(band_j.high) if band_j else None,
         "emissions_kg": footprint.emissions_kg,
+        "emissions_kg_low": band_kg.low if band_kg else None,
+        "emissions_kg_high": band_kg.high if band_kg else None,
         "cost": footprint.cost,
         "price_per_kwh": run.config.price_per_kwh,
         "currency": run.config.currency,

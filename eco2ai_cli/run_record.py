@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import NamedTuple
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from eco2ai_cli.clock import Moment
 from eco2ai_cli.config import Config
 from eco2ai_cli.cpus import Processor
 from eco2ai_cli.footprint import footprint
-from eco2ai_cli.model import Component, Energy, Footprint, Sample
+from eco2ai_cli.model import COMPONENTS, Component, Energy, Footprint, Sample
+from eco2ai_cli.origin import Origin
 from eco2ai_cli.place import Place
 
-
-class Origin(NamedTuple):
-    """Who ran it where: `job` and `rank` are the batch system's, None outside of one."""
-
-    operating_system: str
-    host: str
-    user: str
-    job: str | None
-    rank: str | None
+if TYPE_CHECKING:  # its bounds are not needed for the row
+    from eco2ai_cli.uncertainty import Band
 
 
 class Run(NamedTuple):
     """Everything that is known about one finished run.
 
     `status` is as of wait(2); `sample` is the last one, so its dials hold the run's totals;
-    `doubts` are caveats beside those of the sample and the place.
+    `doubts` are caveats beside those of the sample and the place. `gpu_idle_j`: what the GPUs
+    given to the command drew while nobody was on them; it is in no other figure.
     """
 
     id: str
@@ -46,16 +42,17 @@ class Run(NamedTuple):
     memory_peak_bytes: int | None
     processes: int
     gpu_name: str
+    gpu_idle_j: float | None
     overhead_s: float
     doubts: frozenset[str]
     version: str
 
     @property
-    def command(self) -> str:
-        """The command line, quoted so that a shell would read the same arguments."""
-        import shlex
+    def command(self) -> str | None:
+        """The command line as far as it is to be kept; no secret that can be told is in it."""
+        from eco2ai_cli.redaction import command_line  # not before the command has ended
 
-        return shlex.join(os.fsdecode(word) for word in self.argv)
+        return command_line(self.argv, self.config.ledger_command)
 
     @property
     def exit_status(self) -> int | str:
@@ -88,6 +85,41 @@ class Run(NamedTuple):
             kg_per_mwh=self.place.region.kg_per_mwh,
             price_per_kwh=self.config.price_per_kwh,
         )
+
+    @property
+    def energy_band_j(self) -> Band | None:
+        """The bounds of the energy, PUE included; None where there is no telling."""
+        from eco2ai_cli import uncertainty
+
+        caveats, energy = self.caveats, self.energy
+        quality = self.processor.quality if self.processor else None
+        parts: list[tuple[float, Band | None]] = []
+        for component in COMPONENTS:
+            joules = getattr(energy, f"{component}_j")
+            if joules is None:
+                return None
+            method = self.method(component)
+            factors = uncertainty.energy_factors(component, method, caveats, quality)
+            parts.append((joules, factors))
+        band = uncertainty.total(parts, caveats)
+        return None if band is None else band.of(self.place.pue)
+
+    @property
+    def emissions_band_kg(self) -> Band | None:
+        """The bounds of the emissions; None where there is no telling."""
+        from eco2ai_cli import uncertainty
+
+        energy_j, emissions_kg = self.footprint.energy_j, self.footprint.emissions_kg
+        band_j, region = self.energy_band_j, self.place.region
+        intensity = uncertainty.intensity_factors(
+            self.place.caveats,
+            region.year and time.gmtime(self.began.wall_s).tm_year - region.year,
+            is_given=self.config.intensity_kg_per_mwh is not None,
+            is_world=region.code == "WORLD",
+        )
+        if band_j is None or intensity is None or not energy_j or emissions_kg is None:
+            return None
+        return uncertainty.product(band_j.of(1 / energy_j), intensity).of(emissions_kg)
 
     @property
     def memory_mean_bytes(self) -> float | None:

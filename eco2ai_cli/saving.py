@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-
 from eco2ai_cli import ledger
 from eco2ai_cli.errors import Eco2aiError
 from eco2ai_cli.run_forms import ledger_cells, write_json
 from eco2ai_cli.run_record import Run
 
 
-def save(run: Run, json_file: str | None) -> tuple[str | None, list[str]]:
+def save(run: Run, json_file: str | None, key: bytes | None = None) -> tuple[str | None, list[str]]:
     """Save `run`; return the path of its row and a sentence for each thing that went wrong.
 
-    Where no file takes the row, the sentence holds the row itself and the path is None.
+    `key` is the secret that chains the rows. Where no file takes the row, the sentence holds the
+    row itself and the path is None.
     """
     cells = ledger_cells(run)
     problems: list[str] = []
-    path: str | None = run.config.output
+    path: str | None = None
     try:
-        ledger.append(run.config.output, [cells])
+        kept = ledger.append(run.config.output, [cells], key=key)
+        path = kept.path
+        problems += kept.notes
     except (Eco2aiError, OSError) as error:
-        path = _rescue(cells, str(error), problems)
+        path = _rescue(cells, str(error), problems, key)
     if json_file is not None:
         try:
             write_json(json_file, run)
@@ -30,9 +31,9 @@ def save(run: Run, json_file: str | None) -> tuple[str | None, list[str]]:
     return path, problems
 
 
-def _rescue(cells: ledger.Cells, why: str, problems: list[str]) -> str | None:
+def _rescue(cells: ledger.Cells, why: str, problems: list[str], key: bytes | None) -> str | None:
     try:
-        path = ledger.rescue([cells])
+        path = ledger.rescue([cells], key=key)
     except (Eco2aiError, OSError) as error:
         import json
 
@@ -41,12 +42,3 @@ def _rescue(cells: ledger.Cells, why: str, problems: list[str]) -> str | None:
         return None
     problems.append(f"{why}; the row was saved to `{path}` instead")
     return path
-
-
-def report_problems(problems: list[str]) -> None:
-    """Say on standard error what went wrong; nobody listening is no fault."""
-    for problem in problems:
-        try:
-            print(f"eco2ai: warning: {problem}", file=sys.stderr)
-        except OSError:
-            return

@@ -49,15 +49,16 @@ def first_broken_row(path: Path) -> int | None:
     """Return the number of the first row whose hash does not follow from the one before."""
     previous = ""
     for number, row in enumerate(rows_of(path)):
-        if row["row_hash"]:
+        found = row["row_hash"].replace("MISSING", "")  # of a line that is torn
+        if found:
             parts = _netstring(previous) + b"".join(
                 _netstring(name) + _netstring(cell)
                 for name, cell in row.items()
                 if name != "row_hash" and cell != ""
             )
-            if row["row_hash"] != hashlib.sha256(parts).hexdigest():
+            if found != hashlib.sha256(parts).hexdigest():
                 return number
-        previous = row["row_hash"]
+        previous = found
     return None
 
 
@@ -102,23 +103,32 @@ def in_tiny_file_system(script: str, folder: Path, options: str) -> str:
     return done.stdout
 
 
-def fork_writers(count: int, path: Path) -> None:
-    """Append one row each from `count` processes that start at the same moment."""
-    run_python(_FORK_WRITERS, count, path)
+def fork_writers(count: int, path: Path, before: str = "") -> list[tuple[int, float, float]]:
+    """Append one row each from `count` processes that start at the same moment.
+
+    Each runs `before` first, in which it is `number`. Return the number of each, and the seconds
+    at which it began and ended.
+    """
+    told = run_python(_FORK_WRITERS, count, path, before).splitlines()
+    return [(int(n), float(began), float(ended)) for n, began, ended in map(str.split, told)]
 
 
 _FORK_WRITERS = """
-import os, sys
+import os, sys, time
 sys.path.insert(0, "tests")
 from ledger_rows import a_row
 from eco2ai_cli import ledger
+from eco2ai_cli.ledger import extension, writer  # before we are another who cannot read our folder
 count, path = int(sys.argv[1]), sys.argv[2]
 gate, starter = os.pipe()
 for number in range(count):
     if os.fork() == 0:
         os.close(starter)
         os.read(gate, 1)
+        exec(sys.argv[3])
+        began_s = time.monotonic()
         ledger.append(path, [a_row(id=str(number), command="a 'b'\\n" * 300)])
+        os.write(1, f"{number} {began_s} {time.monotonic()}\\n".encode())
         os._exit(0)
 os.close(gate)
 os.close(starter)

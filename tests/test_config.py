@@ -151,6 +151,7 @@ def test_every_key_is_read_from_the_environment(load: Load) -> None:
         "ECO2AI_RUN_DESCRIPTION": "first, try",
         "ECO2AI_RUN_OUTPUT": "a.csv",
         "ECO2AI_RUN_INTERVAL": "0.5",
+        "ECO2AI_RUN_LIVE": "no",
         "ECO2AI_RUN_TAGS": "team=nlp, seed=3",
         "ECO2AI_REGION_CODE": "FR",
         "ECO2AI_REGION_INTENSITY": "56",
@@ -160,8 +161,12 @@ def test_every_key_is_read_from_the_environment(load: Load) -> None:
         "ECO2AI_ELECTRICITY_PRICE": "0",
         "ECO2AI_ELECTRICITY_CURRENCY": "eur",
         "ECO2AI_HARDWARE_CPU_TDP": "65",
+        "ECO2AI_HARDWARE_CPUS": "cpus.csv",
         "ECO2AI_HARDWARE_METERS": "ram, tdp",
+        "ECO2AI_HARDWARE_IDLE": "share",
         "ECO2AI_HARDWARE_RAM_W_PER_GB": "0.4",
+        "ECO2AI_LEDGER_KEY": "k",
+        "ECO2AI_LEDGER_COMMAND": "program",
     }
     assert set(environ) == {key.variable for key in KEYS.values()}
     assert load({}, environ)._replace(origins={}) == Config(
@@ -169,6 +174,7 @@ def test_every_key_is_read_from_the_environment(load: Load) -> None:
         description="first, try",
         output="a.csv",
         interval_s=0.5,
+        live=False,
         tags={"team": "nlp", "seed": "3"},
         region="FR",
         intensity_kg_per_mwh=56.0,
@@ -178,8 +184,12 @@ def test_every_key_is_read_from_the_environment(load: Load) -> None:
         price_per_kwh=0.0,
         currency="EUR",
         cpu_tdp_w=65.0,
+        cpu_table="cpus.csv",
         meters=("ram", "tdp"),
+        idle="share",
         ram_w_per_gb=0.4,
+        ledger_key_file="k",
+        ledger_command="program",
     )
 
 
@@ -256,11 +266,11 @@ BAD = [
     ("hardware.ram_w_per_gb", "-1", "a number from 0 to 100 W/GB"),
     ("region.code", '"  "', "the code or the name of a region"),
     ("region.coefficients", '" "', "`current`, `paper-2022` or the path of a file"),
-    ("region.locate", '"ip"', "`offline` or `off`"),
+    ("region.locate", '"gps"', "`offline` or `ip` or `off`"),
     ("run.output", '" "', "the path of a file"),
     ("run.tags", '"team"', "`NAME=TEXT` pairs"),
     ("run.tags", '"=nlp"', "`NAME=TEXT` pairs"),
-    ("hardware.meters", '"tdp,tpd"', "a list of words from `tdp`, `ram`, `nvml`"),
+    ("hardware.meters", '"tdp,tpd"', "a list of words from `rapl`, `tdp`, `ram`, `nvml`"),
     ("electricity.currency", '"EURO"', "a code of three letters, such as `EUR`"),
     ("electricity.currency", '"€€€"', "a code of three letters, such as `EUR`"),
 ]
@@ -296,9 +306,9 @@ def test_a_bad_value_is_refused_in_the_same_words_wherever_it_stands(
     [
         ("[run]\nproject = 3", "`run.project` must be text, not `3`"),
         ("[run]\ntags = { a = [1] }", "`run.tags` must be `NAME=TEXT` pairs, not a table"),
-        ("[hardware]\nmeters = []", "from `tdp`, `ram`, `nvml`, not nothing"),
-        ("[hardware]\nmeters = [1]", "from `tdp`, `ram`, `nvml`, not a list"),
-        ("[region]\ncode = 'x\\u0007'\nlocate = 1", "`offline` or `off`, not `1`"),
+        ("[hardware]\nmeters = []", "from `rapl`, `tdp`, `ram`, `nvml`, not nothing"),
+        ("[hardware]\nmeters = [1]", "from `rapl`, `tdp`, `ram`, `nvml`, not a list"),
+        ("[region]\ncode = 'x\\u0007'\nlocate = 1", "`offline` or `ip` or `off`, not `1`"),
         ("[facility]\npue = 0x" + "f" * 5000, "not a number beyond all bounds"),
         ("[facility]\npue = '" + "9" * 5000 + "'", "not `" + "9" * 79 + "…`"),
     ],

@@ -132,15 +132,6 @@ def test_forty_writers_at_once_leave_forty_rows_one_header_and_a_whole_chain(
     assert first_broken_row(tmp_path / "l.csv") is None
 
 
-def test_lock_is_waited_for_no_longer_than_stated(tmp_path: Path) -> None:
-    path = tmp_path / "l.csv"
-    with path.open("wb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(LedgerError, match=r"locked for 0\.05 s"):
-            ledger.append(str(path), [a_row()], lock_timeout_s=0.05)
-    assert path.read_bytes() == b""
-
-
 def test_row_goes_to_the_file_that_took_the_ledgers_place_while_we_waited(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     with path.open("wb") as other:

@@ -10,7 +10,6 @@ import pytest
 from ledger_rows import a_row, as_csv, first_broken_row, rows_of
 
 from eco2ai_cli import ledger
-from eco2ai_cli.ledger.reader import Row, Skipped, read
 
 NASTY_COMMAND = "bash -c \"\necho, 'a\n"
 
@@ -61,32 +60,6 @@ def test_exchanging_the_names_of_two_columns_breaks_the_chain(tmp_path: Path) ->
     swapped = path.read_bytes().replace(b"cpu_energy", b"x").replace(b"ram_energy", b"cpu_energy")
     path.write_bytes(swapped.replace(b"x(kWh)", b"ram_energy(kWh)", 1))
     assert first_broken_row(path) == 0
-
-
-def test_row_after_a_line_torn_anywhere_is_whole_and_nothing_else_changes(tmp_path: Path) -> None:
-    path = tmp_path / "l.csv"
-    ledger.append(str(path), [a_row(id="1", command=NASTY_COMMAND)])
-    kept = path.read_bytes()
-    ledger.append(str(path), [a_row(id="2", command=NASTY_COMMAND, project_name='"')])
-    whole = path.read_bytes()
-    for size in range(len(kept) + 1, len(whole)):
-        path.write_bytes(whole[:size])
-        ledger.append(str(path), [a_row(id="3", command=NASTY_COMMAND)])
-        assert path.read_bytes().startswith(whole[:size])
-        rows = rows_of(path)
-        assert (rows[0]["id"], rows[-1]["id"], len(rows)) == ("1", "3", 3), whole[:size]
-        assert rows[-1]["command"] == NASTY_COMMAND
-        assert "surplus" not in rows[-1]
-        assert first_broken_row(path) in (None, 1)  # the torn row's own hash may be whole
-
-
-def test_zeros_that_a_power_cut_left_at_the_end_cost_one_line_and_no_row(tmp_path: Path) -> None:
-    path = tmp_path / "l.csv"
-    ledger.append(str(path), [a_row(id="1")])
-    path.write_bytes(path.read_bytes() + bytes(500))
-    ledger.check(str(path))
-    ledger.append(str(path), [a_row(id="2")])
-    assert [type(entry) for entry in read(str(path))] == [Row, Skipped, Row]
 
 
 def test_last_row_without_a_line_end_is_ended_and_chained_to(tmp_path: Path) -> None:

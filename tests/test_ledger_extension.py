@@ -60,7 +60,7 @@ def test_original_is_copied_where_there_are_no_hard_links(path: Path) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     fd = os.open(path, os.O_RDWR)
-    extend(fd, str(path), tuple(PAPER_COLUMNS), [a_row()], link=link)
+    extend(fd, str(path), tuple(PAPER_COLUMNS), [a_row()], "", link=link)
     os.close(fd)
     assert len(rows_of(path)) == 3
     assert (path.parent / KEPT).read_bytes() == ECO2AI
@@ -72,7 +72,7 @@ def test_file_stays_when_the_original_cannot_be_kept(path: Path) -> None:
 
     fd = os.open(path, os.O_RDWR)
     with pytest.raises(OSError, match=r"Errno 5"):
-        extend(fd, str(path), tuple(PAPER_COLUMNS), [a_row()], link=link)
+        extend(fd, str(path), tuple(PAPER_COLUMNS), [a_row()], "", link=link)
     os.close(fd)
     assert contents(path.parent) == {"l.csv": ECO2AI}
 
@@ -142,12 +142,3 @@ def test_twenty_writers_at_once_extend_an_eco2ai_file_once(path: Path) -> None:
     assert sorted(contents(path.parent)) == ["l.csv", KEPT]
     assert contents(path.parent)[KEPT] == ECO2AI
     assert first_broken_row(path) is None
-
-
-def test_torn_last_line_of_an_eco2ai_file_does_not_swallow_our_row(path: Path) -> None:
-    for size in range(ECO2AI.index(b"7d2c1f86") + 1, len(ECO2AI)):
-        path.write_bytes(ECO2AI[:size])
-        ledger.append(str(path), [a_row(id="new", command="a\n'b' \"c\"")])
-        rows = rows_of(path)
-        assert (len(rows), rows[0]["project_name"]) == (3, "malevich")
-        assert (rows[-1]["id"], rows[-1]["command"]) == ("new", "a\n'b' \"c\"")

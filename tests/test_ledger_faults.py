@@ -107,7 +107,8 @@ print(refused(ledger.check, path))
         ("open(path, 'w').close(); os.chmod(path, 0o222)", "Permission denied"),
         ("os.chmod(folder, 0o555)", "is not writable"),
         (
-            "open(path, 'w').write(','.join(ledger.COLUMNS[:13])); os.chmod(path, 0o666);"
+            "open(path, 'w').write(','.join(ledger.COLUMNS[:13]) + '\\n');"
+            "os.chmod(path, 0o666);"
             "os.chmod(folder, 0o555)",
             "is not writable",  # columns cannot be added without a new file
         ),
@@ -140,11 +141,12 @@ CODECARBON = b"timestamp,project_name,run_id,experiment_id,duration,emissions\n"
         (CODECARBON, "its first line is `timestamp,project_name,run_id,"),
         (b"\xef\xbb\xbfa;b\r\n1;2\r\n", "its first line is `a;b`"),
         (b"\n", "its first line is ``"),
-        (b'"id"\r"1"\r', "its first line is"),
-        (b"id,project_name", "its first line is `id,project_name`"),
+        (b'"id"\r"1"\r', "a carriage return stands amid its first line"),
+        (b"id,project_name\n", "its first line is `id,project_name`"),
         (b"\x1b[31m\n", r"`\?\[31m`"),
-        (b"\xff\xfei\x00d\x00,\x00", "not a text file"),
-        (gzip.compress(b"id,project_name\n", mtime=0), "not a text file"),
+        (b"\xff\xfei\x00d\x00,\x00", "it is UTF-16 text"),
+        (gzip.compress(b"id,project_name\n", mtime=0), "it is compressed by gzip"),
+        (bytes(range(256)) * 8, "it is not a text file"),
         ("prénom,âge\n".encode("latin-1"), "not UTF-8"),
         (b"x" * 200_000, "its first line is `xxxx"),
     ],

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Mapping
 
 import click
 
-from eco2ai_cli.config import FILE_NAME, Config, load
+from eco2ai_cli.config import FILE_NAME, Config, load, user_file
 from eco2ai_cli.config_keys import ATTRIBUTES, KEYS, Key
 from eco2ai_cli.errors import Eco2aiError
+from eco2ai_cli.ledger import key as ledger_key
 
 _PREAMBLE = """\
 The configuration of eco2ai: every key, its default behind it or, where there is none, an example.
@@ -44,11 +46,50 @@ def show(as_json: bool) -> None:
 @config.command()
 @click.option("-o", "--output", default=FILE_NAME, show_default=True, help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-def init(output: str, force: bool) -> None:
-    """Write a TOML file that explains every key and sets none."""
+@click.option(
+    "--ledger-key",
+    "with_ledger_key",
+    is_flag=True,
+    help="Make a secret that chains the rows of ledgers so that nobody without it can forge them.",
+)
+def init(output: str, force: bool, with_ledger_key: bool) -> None:
+    """Write a TOML file that explains every key and sets none.
+
+    With `--ledger-key` a secret is made as well, beside the user's own configuration, and the
+    file names it. A secret or a file that is there already is kept as it is.
+    """
+    if not with_ledger_key:
+        _write(output, template(), force)
+        return
+    setting = f"key = {json.dumps(_ledger_key_file(), ensure_ascii=False)}"
+    if os.path.lexists(output) and not force:
+        click.echo(f"`{output}` is there already: put this into it, below `[ledger]`", err=True)
+        click.echo(setting, err=True)
+        return
+    example = f"#key = {json.dumps(KEYS['ledger.key'].example)}"
+    _write(output, template().replace(example, setting), force)
+
+
+def _ledger_key_file() -> str:
+    """Return the path of the user's ledger key, which is made if there is none."""
+    own = user_file(os.environ)
+    if own is None:
+        raise Eco2aiError("there is no home for a ledger key", hint="set `HOME`")
+    path = os.path.join(os.path.dirname(own), "ledger.key")
+    try:
+        ledger_key.make(path)
+    except FileExistsError:
+        ledger_key.load(path)
+        click.echo(f"kept the ledger key `{path}`", err=True)
+    else:
+        click.echo(f"wrote the ledger key `{path}`: keep a copy of it in a safe place", err=True)
+    return path
+
+
+def _write(output: str, toml: str, force: bool) -> None:
     try:
         with open(output, "w" if force else "x", encoding="utf-8", newline="\n") as file:
-            file.write(template())
+            file.write(toml)
     except FileExistsError:
         raise Eco2aiError(
             f"`{output}` is there already",
@@ -111,6 +152,8 @@ def _row(effective: Config, key: Key) -> tuple[str, str, str]:
 
 def _words(value: object) -> str:
     """Return a value for a table: one line, every character printable."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.12g}"
     if isinstance(value, tuple):

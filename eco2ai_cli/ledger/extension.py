@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
-from eco2ai_cli.ledger.chain import chained_lines, last_link
+from eco2ai_cli.ledger.chain import chained_lines
 from eco2ai_cli.ledger.columns import Cells, line
 from eco2ai_cli.ledger.header import BOM, missing_columns
+from eco2ai_cli.ledger.tail import ends_open
 
 KEPT_SUFFIX = ".eco2ai-original"
-_NO_HARD_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
 
 
 def extend(
@@ -23,30 +24,36 @@ def extend(
     path: str,
     names: tuple[str, ...],
     rows: Sequence[Cells],
+    last_hash: str,
     *,
+    key: bytes | None = None,
     link: Callable[[str, str], None] = os.link,
 ) -> None:
     """Put in the place of the ledger at `path`, open and locked as `fd`, one with all columns.
 
     The new file holds the old cells byte for byte, empty cells for the new columns, then
-    `rows`. It is written beside the old one and takes its name in one step; the old file stays
-    as `<name>.eco2ai-original`. Raises OSError, with the old file in its place.
+    `rows`, chained to `last_hash`. It is written beside the old one and takes its name in one
+    step; the old file stays as `<name>.eco2ai-original`. Raises OSError, with the old file in
+    its place and nothing beside it.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     added = missing_columns(names)
-    _, previous = last_link(fd, os.fstat(fd).st_size, names)
     descriptor, temporary = tempfile.mkstemp(prefix=".eco2ai-", dir=folder)
     try:
         with open(fd, "rb", closefd=False) as old, open(descriptor, "wb") as new:
             old.seek(0)
             new.writelines(_padded(old, added))
-            new.write(chained_lines(rows, names + added, previous))
+            new.write(chained_lines(rows, names + added, last_hash, key))
             new.flush()
             _take_over_owner_and_mode(fd, descriptor)
             os.fsync(descriptor)
-        _keep_original(target, link)
-        os.replace(temporary, target)
+        kept = _keep_original(target, link)
+        try:
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(kept)
+            raise
     except BaseException:
         os.unlink(temporary)
         raise
@@ -63,7 +70,7 @@ def _padded(old: BinaryIO, added: tuple[str, ...]) -> Iterator[bytes]:
     yield old.readline().removeprefix(BOM).rstrip(b"\r\n") + b"," + line(added)
     in_quotes = False
     for old_line in old:
-        in_quotes ^= old_line.count(b'"') % 2 == 1
+        in_quotes = ends_open(old_line, in_quotes=in_quotes)
         if in_quotes:
             yield old_line
         elif record_end := old_line.rstrip(b"\r\n"):
@@ -83,7 +90,7 @@ def _take_over_owner_and_mode(old: int, new: int) -> None:
     os.fchmod(new, status.st_mode & 0o7777)
 
 
-def _keep_original(target: str, link: Callable[[str, str], None]) -> None:
+def _keep_original(target: str, link: Callable[[str, str], None]) -> str:
     kept = target + KEPT_SUFFIX
     number = 1
     while os.path.lexists(kept):
@@ -95,6 +102,7 @@ def _keep_original(target: str, link: Callable[[str, str], None]) -> None:
         if error.errno not in _NO_HARD_LINKS:
             raise
         shutil.copy2(target, kept)
+    return kept
 
 
 def _sync_folder(folder: str) -> None:

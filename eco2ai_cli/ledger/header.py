@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from eco2ai_cli.errors import LedgerError
-from eco2ai_cli.ledger.columns import COLUMNS, PAPER_COLUMNS
+from eco2ai_cli.ledger.columns import COLUMNS, PAPER_COLUMNS, line
 
 HEAD_BYTES = 65536
 """As much of a file as its header may take; ours takes 700 bytes."""
@@ -14,24 +14,48 @@ BOM = b"\xef\xbb\xbf"
 
 
 def read_header(fd: int, path: str) -> tuple[str, ...]:
-    """Return the names of the columns; an empty file has none.
+    """Return the names of the columns; an empty file has none, nor one whose header is torn.
 
     Raises LedgerError for a file that is not a ledger: one that lacks any of the eco2AI
     paper's columns, or is not text at all.
     """
     head = os.pread(fd, HEAD_BYTES, 0)
-    if head in (b"", BOM):
+    if rest_of_header(head):
         return ()
+    if reason := not_text(head):
+        raise not_a_ledger(path, reason)
     first = head.removeprefix(BOM).partition(b"\n")[0].removesuffix(b"\r")
-    if b"\0" in first:
-        raise not_a_ledger(path, "it is not a text file")
-    try:
-        names = _split(first.decode())
-    except UnicodeDecodeError:
-        raise not_a_ledger(path, "it is not UTF-8 text") from None
+    names = _split(first.decode("utf-8", "replace"))
     if not set(PAPER_COLUMNS) <= set(names):
         raise not_a_ledger(path, f"its first line is {shortened(names)}")
     return names
+
+
+def rest_of_header(head: bytes) -> bytes:
+    """Return what completes a file that holds a part of our header and no more, or nothing at all.
+
+    Nothing for all others. What eco2AI's header lacks without its line end is the rest of ours.
+    """
+    ours, begun = line(COLUMNS), head.removeprefix(BOM)
+    return ours[len(begun) :] if ours.startswith(begun) and not begun.endswith(b"\n") else b""
+
+
+def not_text(head: bytes) -> str:
+    """Return why a file that begins with `head` has no header in UTF-8; empty if it has one."""
+    first = head.partition(b"\n")[0]
+    if head.startswith(b"\x1f\x8b"):
+        return "it is compressed by gzip"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it is UTF-16 text, not UTF-8"
+    if b"\0" in first:
+        return "it is not a text file"
+    if b"\r" in first.removesuffix(b"\r"):
+        return "a carriage return stands amid its first line"
+    try:
+        first.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8 text"
+    return ""
 
 
 def missing_columns(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -56,6 +80,6 @@ def _split(first_line: str) -> tuple[str, ...]:
     import csv
 
     try:
-        return tuple(next(csv.reader([first_line])))
-    except csv.Error:  # a bare carriage return, say
+        return tuple(next(csv.reader([first_line], strict=True)))
+    except csv.Error:  # a quote that is never closed, say
         return (first_line,)

@@ -67,6 +67,11 @@ def _check_file(path: str) -> None:
         raise cannot(path, error) from error
     try:
         names = read_header(fd, path)
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            from eco2ai_cli.ledger.tail import last_boundary
+
+            last_boundary(fd, path, size)  # raises if the line is too long for a row
     except OSError as error:
         raise cannot(path, error) from error
     finally:

@@ -10,7 +10,12 @@ from eco2ai_cli.ledger.columns import COLUMNS, Cells, line
 from eco2ai_cli.ledger.writer import write_whole
 
 
-def rescue(rows: Sequence[Cells], *, environ: Mapping[str, str] = os.environ) -> str:
+def rescue(
+    rows: Sequence[Cells],
+    *,
+    key: bytes | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> str:
     """Write `rows` to a ledger of their own and return its path.
 
     The place is `$XDG_STATE_HOME/eco2ai/unsaved/<id>.csv` (`~/.local/state` by default), or
@@ -19,7 +24,7 @@ def rescue(rows: Sequence[Cells], *, environ: Mapping[str, str] = os.environ) ->
     """
     from eco2ai_cli.ledger import chain  # loads hashlib: not before the command has ended
 
-    data = line(COLUMNS) + chain.chained_lines(rows, COLUMNS, "")
+    data = line(COLUMNS) + chain.chained_lines(rows, COLUMNS, "", key)
     for path in _places(str(rows[0]["id"]), environ):
         try:
             _write_new(path, data)
