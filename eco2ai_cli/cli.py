@@ -14,9 +14,11 @@ from eco2ai_cli.errors import Eco2aiError
 _COMMANDS = {
     "config": "show the effective configuration, or write a commented `eco2ai.toml`",
     "cpus": "inspect the table of processors",
+    "doctor": "tell what can be measured here, by what, and what would make it better",
     "regions": "inspect the emission coefficients",
     "report": "sum ledgers up, by project and in total",
     "run": "run a command and measure its whole process tree",
+    "verify": "recompute every row of ledgers, and check their chain of hashes",
 }
 """Each subcommand with its line in the help; its module and its object have its name."""
 
@@ -46,13 +48,18 @@ class _LazyGroup(click.Group):
 )
 @version_option()
 @help_option()
-def eco2ai() -> None:
+@click.pass_context
+def eco2ai(context: click.Context) -> None:
     """Measure what a command and all its processes cost: energy, CO2 and money.
 
     \b
     eco2ai run -- python train.py
     eco2ai report
     """
+    if context.invoked_subcommand != "run":  # that does so when its command has ended
+        from eco2ai_cli import journal
+
+        journal.say(journal.recover())
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def _headline(run: Run, width: int) -> str:
     ending = f"exit {status}" if isinstance(status, int) else f"ended by {status}"
     figures = f" · {units.format_duration(run.duration_s)} · {ending}"
     room = max(10, width - len("eco2ai ") - len(figures))
-    command = "".join(c if c.isprintable() else " " for c in run.command)
+    command = "".join(c if c.isprintable() else " " for c in run.command or "run")
     if len(command) > room:
         command = command[: room - 1] + "…"
     return f"eco2ai {command}{figures}"
@@ -62,12 +62,12 @@ def _entries(run: Run, saved_to: str | None) -> Iterator[tuple[str, str]]:
 
 def _figures(run: Run, energy_j: float, emissions_kg: float) -> Iterator[tuple[str, str]]:
     region = run.place.region
-    yield "energy", f"{units.format_energy(energy_j)} = {_sum(run)}"
+    yield "energy", f"{units.format_energy(energy_j, run.energy_band_j)} = {_sum(run)}"
     place = region.name if region.name == region.code else f"{region.name} ({region.code})"
     year = f", {region.year}" if region.year else ""
     yield (
         "emissions",
-        f"{units.format_mass(emissions_kg)} CO2 · {place}: "
+        f"{units.format_mass(emissions_kg, run.emissions_band_kg)} CO2 · {place}: "
         f"{region.kg_per_mwh:g} kg/MWh{year}, PUE {run.place.pue:g}",
     )
 

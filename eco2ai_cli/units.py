@@ -21,15 +21,27 @@ def joules(kwh: float) -> float:
     return kwh * JOULES_PER_KWH
 
 
-def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
-    """Write `value` with three significant digits in the first unit that keeps it >= 1."""
+def _scaled(
+    value: float, steps: tuple[tuple[float, str], ...], band: tuple[float, float] | None = None
+) -> str:
+    """Write `value` with three significant digits in the first unit that keeps it >= 1.
+
+    The bounds of its `band` follow in the same unit, with two digits.
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {steps[-1][1]}"
     for factor, unit in steps:
         if abs(value) >= factor * 0.9995:
-            return f"{_three_digits(value / factor)} {unit}"
+            return f"{_three_digits(value / factor)} {unit}{_bounds(band, factor)}"
     factor, unit = steps[-1]
-    return f"{value / factor:.3g} {unit}"
+    return f"{value / factor:.3g} {unit}{_bounds(band, factor)}"
+
+
+def _bounds(band: tuple[float, float] | None, factor: float) -> str:
+    if band is None:
+        return ""
+    low, high = (f"{float(f'{bound / factor:.2g}'):,g}" for bound in band)
+    return f" ({low}–{high})"
 
 
 def _three_digits(value: float) -> str:
@@ -37,15 +49,21 @@ def _three_digits(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def format_energy(joules: float) -> str:
+def format_energy(joules: float, band_j: tuple[float, float] | None = None) -> str:
     """Write an energy in the unit of electricity bills, kWh, or a part of it; three digits."""
     steps = ((1e3, "MWh"), (1.0, "kWh"), (1e-3, "Wh"), (1e-6, "mWh"), (1e-9, "µWh"), (1e-12, "nWh"))
-    return _scaled(kwh(joules), steps)
+    band = None if band_j is None else (kwh(band_j[0]), kwh(band_j[1]))
+    return _scaled(kwh(joules), steps, band)
 
 
-def format_mass(kg: float) -> str:
+def format_mass(kg: float, band_kg: tuple[float, float] | None = None) -> str:
     """Write a mass of CO2 in t, kg, g or a part of it; three digits."""
-    return _scaled(kg, ((1e3, "t"), (1.0, "kg"), (1e-3, "g"), (1e-6, "mg"), (1e-9, "µg")))
+    return _scaled(kg, ((1e3, "t"), (1.0, "kg"), (1e-3, "g"), (1e-6, "mg"), (1e-9, "µg")), band_kg)
+
+
+def format_power(watts: float) -> str:
+    """Write a power in W, a multiple or a part of it; three digits."""
+    return _scaled(watts, ((1e6, "MW"), (1e3, "kW"), (1.0, "W"), (1e-3, "mW")))
 
 
 def format_bytes(count: float) -> str:

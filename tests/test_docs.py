@@ -46,7 +46,12 @@ def test_every_command_is_in_the_readme_and_has_help(path: tuple[str, ...]) -> N
 def test_every_option_of_run_is_in_the_readme_and_no_other() -> None:
     run = eco2ai.get_command(click.Context(eco2ai), "run")
     assert run is not None
-    options = {name for p in run.params if isinstance(p, click.Option) for name in p.opts}
+    options = {
+        name
+        for p in run.params
+        if isinstance(p, click.Option)
+        for name in (*p.opts, *p.secondary_opts)
+    }
     section = README.split("### Options of `run`")[1].split("###")[0]
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", section)) == options
 
@@ -63,7 +68,22 @@ def test_every_configuration_key_is_in_the_example() -> None:
         assert re.search(rf"^#? ?{name.split('.')[1]} =", example, re.M), name
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/measuring.md", "docs/ledger.md"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        "docs/measuring.md",
+        "docs/ledger.md",
+        "docs/processors.md",
+        "docs/regions.md",
+        "docs/journal.md",
+        "docs/energy.md",
+        "docs/gpu.md",
+        "docs/uncertainty.md",
+        "docs/doctor.md",
+        "docs/live.md",
+    ],
+)
 def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from eco2ai_cli import config
+from eco2ai_cli import config, talk
 from eco2ai_cli.commands.eager import help_option
 from eco2ai_cli.errors import WrongUsage
 from eco2ai_cli.faults import Faults
@@ -18,12 +17,14 @@ from eco2ai_cli.session import Request, execute, prepare
 
 if TYPE_CHECKING:
     from eco2ai_cli.run_record import Run
+    from eco2ai_cli.session import Plan
 
 _KEY_OF_OPTION = {
     "project": "run.project",
     "description": "run.description",
     "output": "run.output",
     "interval": "run.interval",
+    "live": "run.live",
     "tag": "run.tags",
     "region": "region.code",
     "intensity": "region.intensity",
@@ -65,7 +66,12 @@ _KEY_OF_OPTION = {
     default="kill",
     help="What happens to CMD when this process is killed with SIGKILL.  [default: kill]",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No summary at the end.")
+@click.option(
+    "--live/--no-live",
+    default=None,
+    help="Show the run on the bottom rows of the terminal meanwhile, or not.  [default: --live]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No live view, no summary at the end.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the run as one JSON object.")
 @click.option("--trace", "trace_file", metavar="FILE", help="Write each sample as a JSON line.")
 @help_option()
@@ -87,14 +93,16 @@ def run(
     """
     if not command:
         raise WrongUsage("there is no command to run", hint="`eco2ai run -- CMD [ARG]...`")
+    effective = config.load(_given(options))
     plan = prepare(
         Request(
             argv=tuple(os.fsencode(word) for word in command),
-            config=config.load(_given(options)),
+            config=effective,
             wait_for_tree=wait == "tree",
             keep_on_death=on_death == "keep",
             json_file=json_file,
             trace_file=trace_file,
+            live=effective.live and (options["live"] or not quiet),
         )
     )
     faults = Faults()
@@ -102,20 +110,32 @@ def run(
     try:
         faults.show()
         if record is not None:
-            _finish(record, json_file, quiet)
+            _finish(record, plan, quiet)
+        _recover(quiet)
     except Exception as error:
         Faults(error).show()
     finally:
         end_like(status)
 
 
-def _finish(record: Run, json_file: str | None, quiet: bool) -> None:
-    from eco2ai_cli.saving import report_problems, save
+def _finish(record: Run, plan: Plan, quiet: bool) -> None:
+    from eco2ai_cli import journal
+    from eco2ai_cli.saving import save
 
-    saved_to, problems = save(record, json_file)
-    report_problems(problems)
+    saved_to, problems = save(record, plan.request.json_file, plan.ledger_key)
+    if saved_to is not None:
+        journal.remove(record.id)
+    talk.say(*(f"eco2ai: warning: {problem}" for problem in problems))
     if not quiet:
         _print_summary(record, saved_to)
+
+
+def _recover(quiet: bool) -> None:
+    """Save the rows of runs that died before; the command has ended and is not held up."""
+    from eco2ai_cli import journal
+
+    notes = journal.recover(everywhere=False)
+    journal.say(note for note in notes if note.is_trouble or not quiet)
 
 
 def _print_summary(record: Run, saved_to: str | None) -> None:
@@ -127,8 +147,7 @@ def _print_summary(record: Run, saved_to: str | None) -> None:
     headline, *lines = summary(record, saved_to, width)
     if terminal and not os.environ.get("NO_COLOR"):
         headline = click.style(headline, bold=True)
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        click.echo("\n".join((headline, *lines)), err=True)
+    talk.say(headline, *lines)
 
 
 def _columns() -> int:

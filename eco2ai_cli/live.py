@@ -1,0 +1,168 @@
+"""Show a run while it goes on: from samples to what the panel shows, once a second.
+
+What draws is not even imported before the first drawing is due.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from eco2ai_cli.clock import Clock, Moment
+from eco2ai_cli.config import Config
+from eco2ai_cli.faults import Faults
+from eco2ai_cli.footprint import footprint
+from eco2ai_cli.model import ORIGIN, Energy, Footprint, Reading, Sample
+from eco2ai_cli.place import Place
+
+if TYPE_CHECKING:
+    from eco2ai_cli.dashboard import Gpu, State
+    from eco2ai_cli.screen import Screen
+
+FIRST_S = 1.0
+"""A command that is over by then is never drawn over."""
+_STEP_S = 1.0
+_LOOK_S = 0.2
+"""How soon a program that takes the whole terminal is noticed; a look costs some 10 µs."""
+_EARLY_S = 0.02  # what is due within it is done with what is due now: one wake-up less
+_SELDOM_S = 0.9
+_WITH_SAMPLE_S = 0.5
+_SPAN_S = 0.7  # CPU time and energy step: over a shorter span their rates say little
+_REMEMBERED = 48
+
+
+class Subject(NamedTuple):
+    """The run that is shown; `doubts` tells the caveats beside those of a sample."""
+
+    config: Config
+    place: Place
+    began: Moment
+    doubts: Callable[[Sample], frozenset[str]]
+
+    def footprint(self, sample: Sample) -> Footprint:
+        """Return what the run has used up to `sample`."""
+        return footprint(
+            Energy.since_start(sample),
+            pue=self.place.pue,
+            kg_per_mwh=self.place.region.kg_per_mwh,
+            price_per_kwh=self.config.price_per_kwh,
+        )
+
+
+class Live:
+    """Observes samples and keeps the panel up to date.
+
+    `sample` is the recorder's beat, which `beat` includes. `open_screen` is called once, when the
+    first drawing is due; None: nothing is ever drawn. No method raises.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        open_screen: Callable[[], Screen | None],
+        sample: Callable[[], float],
+        *,
+        clock: Clock,
+        faults: Faults,
+    ) -> None:
+        self._subject = subject
+        self._open_screen = open_screen
+        self._screen: Screen | None = None
+        self._sample = sample
+        self._clock = clock
+        self._faults = faults
+        self._sample_due_s = 0.0
+        self._first_s = self._draw_due_s = subject.began.awake_s + FIRST_S
+        self._last = self._base = ORIGIN
+        self._powers_w: deque[float | None] = deque(maxlen=_REMEMBERED)
+        self._cpu_percent: float | None = None
+
+    def __call__(self, sample: Sample) -> None:
+        """Take a sample; nothing is drawn."""
+        self._last = sample
+        span_s = sample.t_s - self._base.t_s
+        if span_s < _SPAN_S:
+            return
+        before_j = self._subject.footprint(self._base).energy_j
+        now_j = self._subject.footprint(sample).energy_j
+        power_w = None if before_j is None or now_j is None else (now_j - before_j) / span_s
+        self._powers_w.append(power_w)
+        self._cpu_percent = 100 * (sample.usage.cpu_s - self._base.usage.cpu_s) / span_s
+        self._base = sample
+
+    def beat(self) -> float:
+        """Take a sample and draw, as each is due; return when to look again (monotonic seconds)."""
+        now_s = self._clock.awake_s()
+        early_s = _EARLY_S
+        if now_s >= self._sample_due_s - _EARLY_S:
+            self._sample_due_s = self._sample()
+            if self._sample_due_s - now_s > _SELDOM_S:
+                early_s = _WITH_SAMPLE_S  # so that from now on one wake-up does for both
+        if now_s >= max(self._first_s, self._draw_due_s - early_s):
+            self.resized()
+            self._draw_due_s = max(self._draw_due_s, now_s + _STEP_S)
+        due_s = min(self._sample_due_s, self._draw_due_s)
+        screen = self._screen
+        look_soon = screen is not None and self._faults.guard(screen.keep_out, False)
+        return min(due_s, now_s + _LOOK_S) if look_soon else due_s
+
+    def resized(self) -> None:
+        """Draw at once, unless it is too early for that; after a fault of ours never again."""
+        if self._clock.awake_s() < self._first_s:
+            return
+        if not self._faults.guard(self._draw, False):
+            self._first_s = self._draw_due_s = float("inf")
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Leave the terminal to others until the next beat."""
+        if self._screen is not None:
+            self._screen.give_back()
+
+    def _draw(self) -> bool:
+        """Draw; return whether that will do any good in future."""
+        from eco2ai_cli.dashboard import panel
+
+        if self._screen is None:
+            self._screen = self._open_screen()
+        return self._screen is not None and self._screen.show(
+            lambda columns, rows: panel(self.state(), columns, rows)
+        )
+
+    def state(self) -> State:
+        """Return what there is to show now."""
+        from eco2ai_cli.dashboard import State
+
+        sample, (config, place, began, doubts) = self._last, self._subject
+        used = self._subject.footprint(sample)
+        return State(
+            elapsed_s=self._clock.elapsed_s() - began.elapsed_s,
+            power_w=self._powers_w[-1] if self._powers_w else None,
+            powers_w=tuple(self._powers_w),
+            energy_j=used.energy_j,
+            emissions_kg=used.emissions_kg,
+            cost=used.cost,
+            currency=config.currency,
+            cpu_percent=self._cpu_percent,
+            memory_bytes=sample.usage.memory_bytes,
+            processes=sample.usage.processes,
+            gpus=tuple(_gpu(reading) for reading in sample.of("gpu") if reading.name),
+            project=config.project,
+            place=place.region.name,
+            kg_per_mwh=place.region.kg_per_mwh,
+            caveats=tuple(sorted(sample.caveats | place.caveats | doubts(sample))),
+        )
+
+
+def _gpu(reading: Reading) -> Gpu:
+    from eco2ai_cli.dashboard import Gpu
+
+    details = reading.details
+    return Gpu(
+        name=reading.name,
+        power_w=reading.power_w,
+        utilisation_percent=details.get("utilisation_percent"),
+        memory_used_bytes=details.get("memory_used_bytes"),
+        temperature_c=details.get("temperature_c"),
+    )
