@@ -15,17 +15,26 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "eco2ai_cli"
 
 FLOORS = [
-    {"__init__", "errors", "units", "faults", "clock", "dials", "caveats"},
+    {"__init__", "errors", "units", "talk", "faults", "clock", "dials", "caveats", "origin"},
     {"model", "resources"},
-    {"footprint", "coefficients", "gazetteer", "spelling", "config_kinds", "config_keys"},
-    {"regions", "location", "config", "machine", "cpu_names", "cpu_tables"},
-    {"cpu_models"},
-    {"cpus", "place", "processes", "ledger"},
-    {"meters", "launch", "report"},
+    {
+        "footprint",
+        "uncertainty",
+        "coefficients",
+        "gazetteer",
+        "spelling",
+        "config_kinds",
+        "config_keys",
+    },
+    {"redaction", "dashboard"},
+    {"regions", "location", "geoservice", "config", "machine", "cpu_names", "cpu_tables"},
+    {"cpu_models", "cpu_user", "cpu_limits"},
+    {"cpus", "place", "geolocation", "processes", "ledger"},
+    {"meters", "launch", "report", "verify", "screen"},
     {"recorder", "session"},
-    {"run_record", "trace"},
-    {"run_forms", "accounting"},
-    {"saving", "summary"},
+    {"run_record", "trace", "live"},
+    {"run_forms", "accounting", "journal"},
+    {"saving", "summary", "doctor"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -39,6 +48,7 @@ DOORS = {
     "tomli": {"config"},
     "click": {"cli", "commands"},
     "rich": {"commands"},
+    "matplotlib": {"report"},
 }
 """The rooms that may import a library."""
 

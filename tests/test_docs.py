@@ -82,6 +82,7 @@ def test_every_configuration_key_is_in_the_example() -> None:
         "docs/uncertainty.md",
         "docs/doctor.md",
         "docs/live.md",
+        "docs/report.md",
     ],
 )
 def test_links_lead_somewhere(document: str) -> None:

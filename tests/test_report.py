@@ -18,7 +18,8 @@ from ledger_rows import LEDGERS, ROOT, a_row
 
 from eco2ai_cli import ledger
 from eco2ai_cli.ledger.reader import Row, Skipped
-from eco2ai_cli.report import Report, summarise, to_json
+from eco2ai_cli.report import Report, summarise
+from eco2ai_cli.report.data import to_json
 
 ENERGY, MASS = "power_consumption(kWh)", "CO2_emissions(kg)"
 
@@ -34,12 +35,12 @@ def row(
     currency: str | None = None,
     status: str | None = "0",
     caveats: tuple[str, ...] = (),
-    line: int = 2,
+    stop: str | None = None,
+    start: str | None = None,
 ) -> Row:
-    place = ("l.csv", line)
     return Row(
-        place, run_id, parent, project, 10.0, energy_kwh, emissions_kg, cost, currency, status,
-        caveats,
+        run_id, parent, project, start, 10.0, energy_kwh, emissions_kg, cost, currency, status,
+        stop, caveats, (project,),
     )  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def test_rows_with_one_id_are_one_run() -> None:
 
 
 def test_rows_without_an_id_are_runs_of_their_own() -> None:
-    assert summarise([row(None, line=2), row(None, line=3)]).total.runs == 2
+    assert summarise([row(None), row(None)]).total.runs == 2
 
 
 def test_run_inside_another_is_listed_and_not_summed_in_any_order() -> None:
@@ -140,6 +141,12 @@ def test_run_failed_when_its_status_says_so(status: str | None, failed: int) -> 
     assert (total.failed_runs, total.failed_energy_kwh) == (failed, 2.0 * failed)
 
 
+def test_run_that_was_recovered_failed_and_one_of_a_file_without_statuses_did_not() -> None:
+    killed = row("1", energy_kwh=2.0, status=None, stop="recovered")
+    total = summarise([killed, row("2", status=None)]).total
+    assert (total.failed_runs, total.failed_energy_kwh) == (1, 2.0)
+
+
 def test_every_row_of_a_failed_run_is_energy_that_failed() -> None:
     total = summarise([row("1", status=None), row("1", status="1"), row("2")]).total
     assert (total.failed_runs, total.failed_energy_kwh) == (1, 2.0)
@@ -176,7 +183,7 @@ def test_report_does_not_depend_on_the_order_of_the_rows_and_groups_add_up(
     report = summarise(rows)
     random.shuffle(rows)
     assert to_json(summarise(rows)) == to_json(report)
-    groups = [summary for _, summary in report.by_project]
+    groups = [summary for _, summary in report.groups]
     assert sum(group.runs for group in groups) == report.total.runs == len(runs)
     assert sum(group.failed_runs for group in groups) == report.total.failed_runs
     energy_kwh = sum(group.energy_kwh or 0.0 for group in groups)
