@@ -11,6 +11,7 @@ from eco2ai_cli.report.groups import Summary
 
 _TABLE = "equivalences.csv"
 _LEAST = 0.01
+"""Of anything: a smaller part of it says nothing to anybody."""
 
 
 class Equivalence(NamedTuple):
@@ -27,19 +28,17 @@ class Equivalence(NamedTuple):
 
 
 def equivalences(summary: Summary) -> Iterator[Equivalence]:
-    """Yield what is known to be equivalent; nothing where there is nothing, or nothing known.
+    """Yield what is known to be equivalent; nothing where there is next to nothing, or not known.
 
     Raises ResourceError if the installation lacks the table.
     """
     known = {"emissions_kg": summary.emissions_kg, "energy_kwh": summary.energy_kwh}
     for line in csv.DictReader(resources.read(_TABLE).decode().splitlines()):
         amount, factor = known[line["of"]], float(line["factor"])
-        if amount:
-            count = amount / factor
+        count = (amount or 0.0) / factor
+        if count >= _LEAST:
             yield Equivalence(count, line["name"], factor, line["unit"], line["source"])
 
 
 def _written(count: float) -> str:
-    if count < _LEAST:
-        return f"less than {_LEAST:g}"
     return f"{count:,.0f}" if count >= 1000 else f"{count:.3g}"
