@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -60,6 +60,8 @@ def user_set(path: str) -> Mapping[str, Coefficient]:
     and `source` are told when present, others are read past. A row `WORLD` is what is taken when
     no region is known. Raises ResourceError with file and line for what cannot be read.
     """
+    from eco2ai_cli import user_csv  # few have a set of their own
+
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -69,8 +71,13 @@ def user_set(path: str) -> Mapping[str, Coefficient]:
             hint=f"say {', '.join(f'`{name}`' for name in SHIPPED)} or the path of a CSV",
         ) from None
     found: dict[str, Coefficient] = {}
-    for line, cells in _user_lines(path, content):
-        where = f"`{path}`, line {line}"
+    for where, cells in user_csv.rows(
+        content,
+        path,
+        needed={"code", "kg_per_mwh"},
+        kind="a set of coefficients",
+        header="code,kg_per_mwh,year,method,source",
+    ):
         code, coefficient = _user_row(cells, where)
         if code in found:
             raise ResourceError(f"{where}: `{code}` has a row already")
@@ -78,38 +85,9 @@ def user_set(path: str) -> Mapping[str, Coefficient]:
     return found
 
 
-def _user_lines(path: str, content: bytes) -> Iterator[tuple[int, Mapping[str, str | None]]]:
-    """Yield the rows of a CSV by the names of its columns, each with the line on which it ends."""
-    import csv
-    import io
-
-    try:
-        # A byte order mark is what spreadsheets put in front of UTF-8.
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ResourceError(f"`{path}`, line {line}: this is not UTF-8") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    try:
-        missing = {"code", "kg_per_mwh"} - set(reader.fieldnames or ())
-        if missing:
-            header = "the header `code,kg_per_mwh,year,method,source`"
-            if any(";" in name for name in reader.fieldnames or ()):
-                header = "commas between its cells, not semicolons, and " + header
-            raise ResourceError(
-                f"`{path}`, line 1: no column `{min(missing)}`",
-                hint=f"a set of coefficients is a CSV with {header}",
-            )
-        for cells in reader:
-            yield reader.line_num, cells
-    except csv.Error as error:
-        line = reader.line_num + 1
-        raise ResourceError(f"`{path}`, line {line}: this is not CSV: {error}") from None
-
-
-def _user_row(cells: Mapping[str, str | None], where: str) -> tuple[str, Coefficient]:
+def _user_row(cells: Mapping[str, str], where: str) -> tuple[str, Coefficient]:
     """Check one row of a user's CSV; `where` is its file and line for the error."""
-    written = (cells["code"] or "").strip()
+    written = cells["code"]
     if not written:
         raise ResourceError(f"{where}: no code")
     matches = gazetteer.resolve(written)[0]
@@ -120,7 +98,7 @@ def _user_row(cells: Mapping[str, str | None], where: str) -> tuple[str, Coeffic
         )
 
     def text(column: str) -> str | None:
-        return (cells.get(column) or "").strip() or None
+        return cells.get(column) or None
 
     year = text("year")
     if year and not (year.isdecimal() and len(year) == 4):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from eco2ai_cli import cpu_names
+from eco2ai_cli import cpu_names, user_csv
 from eco2ai_cli.cpu_models import Match, lookup
 from eco2ai_cli.errors import ResourceError
 
@@ -36,32 +36,22 @@ def load(path: str) -> Mapping[str, Match]:
     `vendor` are the shipped table's where they are empty; other columns are read past.
     Raises ResourceError with file and line for what cannot be read.
     """
-    import csv
-
-    found: dict[str, Match] = {}
     try:
-        # A byte order mark is what spreadsheets put in front of UTF-8.
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            missing = {"name", "tdp_w"} - set(reader.fieldnames or ())
-            if missing:
-                raise ResourceError(
-                    f"`{path}`, line 1: no column `{min(missing)}`",
-                    hint=f"a table of processors is a CSV with the header `{_HEADER}`",
-                )
-            for cells in reader:
-                where = f"`{path}`, line {reader.line_num}"
-                row = _row({k: (v or "").strip() for k, v in cells.items() if k}, where)
-                for key in _keys(row.query):
-                    if found.setdefault(key, row) is not row:
-                        raise ResourceError(f"{where}: `{row.query}` has a row already")
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise ResourceError(
             f"cannot read the processors `{path}`: {(error.strerror or str(error)).lower()}",
             hint="`hardware.cpus` is the path of a CSV",
         ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResourceError(f"`{path}` is not a CSV in UTF-8: {error}") from None
+    found: dict[str, Match] = {}
+    for where, cells in user_csv.rows(
+        content, path, needed={"name", "tdp_w"}, kind="a table of processors", header=_HEADER
+    ):
+        row = _row(cells, where)
+        for key in _keys(row.query):
+            if found.setdefault(key, row) is not row:
+                raise ResourceError(f"{where}: `{row.query}` has a row already")
     return found
 
 

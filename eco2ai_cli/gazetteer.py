@@ -134,6 +134,8 @@ def _by_iso_code(text: str) -> Match:
 
 
 def _by_name(text: str) -> Match:
+    if text.endswith(("-", "_")):
+        return _NONE  # `uk-` is half a code, of a variable that was empty
     cells = row(table("region_names.csv"), normalise(text))
     return (tuple(cells[1].split(" ")), cells[2]) if cells else _NONE
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from eco2ai_cli import gazetteer, regions
 from eco2ai_cli.config import Config
-from eco2ai_cli.geoservice import LIMIT_BYTES, SERVICE, ask
+from eco2ai_cli.geoservice import LIMIT_BYTES, LIMIT_S, SERVICE, ask
 from eco2ai_cli.place import Place, at
 from eco2ai_cli.regions import RegionNotFound
 
@@ -88,13 +88,17 @@ class Question:
         self._cache = cache
         self._wall_s = wall_s
         self._allow_http = allow_http
+        self._until_s = time.monotonic() + LIMIT_S
         self._answer: Answer | None = None
         self._thread = threading.Thread(target=self._run, name="eco2ai-locate", daemon=True)
         self._thread.start()
 
     def answer(self, patience_s: float) -> Answer | None:
-        """Return the answer, waiting for it `patience_s` at the most; None: there is none."""
-        self._thread.join(patience_s)
+        """Return the answer, waiting for it `patience_s` at the most; None: there is none.
+
+        A question past its limit still waits for a look-up of names, and comes to nothing.
+        """
+        self._thread.join(max(0.0, min(patience_s, self._until_s - time.monotonic())))
         return self._answer
 
     def _run(self) -> None:

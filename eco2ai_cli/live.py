@@ -28,6 +28,8 @@ _LOOK_S = 0.2
 _EARLY_S = 0.02  # what is due within it is done with what is due now: one wake-up less
 _SELDOM_S = 0.9
 _WITH_SAMPLE_S = 0.5
+_SETTLED_S = 0.4
+"""A size is believed when it has held so long: tmux (3.3) tells of one up to 0.25 s late."""
 _SPAN_S = 0.7  # CPU time and energy step: over a shorter span their rates say little
 _REMEMBERED = 48
 
@@ -73,7 +75,7 @@ class Live:
         self._clock = clock
         self._faults = faults
         self._sample_due_s = 0.0
-        self._first_s = self._draw_due_s = subject.began.awake_s + FIRST_S
+        self._not_before_s = self._draw_due_s = subject.began.awake_s + FIRST_S
         self._last = self._base = ORIGIN
         self._powers_w: deque[float | None] = deque(maxlen=_REMEMBERED)
         self._cpu_percent: float | None = None
@@ -99,8 +101,8 @@ class Live:
             self._sample_due_s = self._sample()
             if self._sample_due_s - now_s > _SELDOM_S:
                 early_s = _WITH_SAMPLE_S  # so that from now on one wake-up does for both
-        if now_s >= max(self._first_s, self._draw_due_s - early_s):
-            self.resized()
+        if now_s >= max(self._not_before_s, self._draw_due_s - early_s):
+            self._show()
             self._draw_due_s = max(self._draw_due_s, now_s + _STEP_S)
         due_s = min(self._sample_due_s, self._draw_due_s)
         screen = self._screen
@@ -108,17 +110,23 @@ class Live:
         return min(due_s, now_s + _LOOK_S) if look_soon else due_s
 
     def resized(self) -> None:
-        """Draw at once, unless it is too early for that; after a fault of ours never again."""
-        if self._clock.awake_s() < self._first_s:
+        """Take the rows away until the size of the terminal has settled."""
+        if self._screen is None:
             return
-        if not self._faults.guard(self._draw, False):
-            self._first_s = self._draw_due_s = float("inf")
-            self.give_back()
+        self._faults.guard(self._screen.resized, None)
+        settled_s = self._clock.awake_s() + _SETTLED_S
+        self._not_before_s = self._draw_due_s = max(self._not_before_s, settled_s)
 
     def give_back(self) -> None:
         """Leave the terminal to others until the next beat."""
         if self._screen is not None:
             self._screen.give_back()
+
+    def _show(self) -> None:
+        """Draw; after a fault of ours never again."""
+        if not self._faults.guard(self._draw, False):
+            self._not_before_s = self._draw_due_s = float("inf")
+            self.give_back()
 
     def _draw(self) -> bool:
         """Draw; return whether that will do any good in future."""

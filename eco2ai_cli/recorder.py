@@ -34,7 +34,7 @@ class Recorder:
     would cost more than 0.5 % of one core in the long run. Counters do not depend on them.
     `began_s`: when the run began, on the clock that stops in suspend. `observers` are handed each
     sample; a fault of one is kept, and the others still get theirs. `longest_step_s` is what the
-    meters stand: no beat is planned to take longer.
+    meters stand: no beat takes longer but for the cost of looking.
     """
 
     def __init__(

@@ -16,12 +16,14 @@ _ENDS = (
     "password", "passwd", "passphrase", "passcode", "passkey", "secret", "secretkeybase",
     "credential", "credentials", "token", "apikey", "accesskey", "accesskeyid", "secretkey",
     "privatekey", "accountkey", "authkey", "encryptionkey", "signingkey", "licensekey",
-    "subscriptionkey", "masterkey", "sharedkey", "webhookurl",
+    "subscriptionkey", "masterkey", "sharedkey", "webhookurl", "webhook", "creds", "passwords",
+    "secrets", "apikeys", "storepass", "keypass",
 )  # fmt: skip
 """How the names of secrets end, without case and what parts their words."""
 _WHOLE = frozenset({"auth", "basicauth", "httpauth", "pass", "pw", "authorization", "cookie"})
 _SHORT_ENDS = ("pass", "pwd")
-"""Names of secrets only behind another word, as in `DB_PASS`; `PWD` is the current folder."""
+"""Names of secrets only behind another word, as in `DB_PASS`; `PWD` is the current folder, but no
+option of that name is."""
 _NOT_BEFORE_PASS = frozenset({"by", "one", "two", "multi", "single", "first", "second", "n", "num"})
 _NOT_BEFORE_KEY = frozenset(
     {
@@ -71,7 +73,10 @@ _SHAPES = (
      rf"\1{REDACTED}"),
     (("akia", "asia"), r"\bA(?:KI|SI)A[0-9A-Z]{16}\b", REDACTED),
     (("hf_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "npm_", "r8_", "dapi"),
-     r"\b(?:hf_|gh[opsur]_|github_pat_|npm_|r8_|dapi)[A-Za-z0-9_]{20,}", REDACTED),
+     r"\b(?:(?:hf_|gh[opsur]_|npm_|r8_|dapi)[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})",
+     REDACTED),
+    (("hooks.slack.com/",),
+     r"(\bhooks\.slack\.com/(?:services|workflows|triggers)/)[\w/-]+", rf"\1{REDACTED}"),
     (("glpat-", "xox", "aiza", "pypi-", "nvapi-"),
      r"\b(?:glpat-|xox[abeprs]-|AIza|pypi-A|nvapi-)[\w-]{10,}", REDACTED),
     (("sk-", "sk_live", "rk_live"),
@@ -86,7 +91,7 @@ pattern; what takes its place. Shapes of keys as GitHub, GitLab, AWS, Hugging Fa
 Slack, npm, PyPI, NVIDIA and Stripe document them (2024); the JWT of RFC 7519 (2015)."""
 
 _HINTS = (
-    "pass", "pwd", "secret", "credential", "token", "key", "auth", "webhook", "pw",
+    "pass", "pwd", "secret", "cred", "token", "key", "auth", "webhook", "pw",
 )  # fmt: skip
 
 _SEPARATORS = "= :&;,?\n\t\"'"
@@ -141,7 +146,7 @@ def _names_a_secret(name: str) -> bool:
     if whole.endswith("token"):
         before = parts[-2] if parts[-1] == "token" and len(parts) > 1 else parts[-1][:-5]
         return before not in _NOT_BEFORE_TOKEN
-    if whole in _WHOLE or whole.endswith(_ENDS):
+    if whole in _WHOLE or whole.endswith(_ENDS) or (whole == "pwd" and name.startswith("-")):
         return True
     return parts[-1] in _SHORT_ENDS and len(parts) > 1 and parts[-2] not in _NOT_BEFORE_PASS
 

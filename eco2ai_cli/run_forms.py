@@ -10,7 +10,7 @@ from eco2ai_cli.ledger.columns import text
 from eco2ai_cli.run_record import Run
 from eco2ai_cli.units import BYTES_PER_GB, kwh
 
-_COLUMN_OF_KEY = {
+COLUMN_OF_KEY = {
     "id": "id",
     "project": "project_name",
     "description": "experiment_description",
@@ -125,7 +125,7 @@ def _json_text(value: object, indent: int | None = None) -> str:
 def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
     """Return the run's row but for the hash, by column; None is an empty cell."""
     values = json_object(run)
-    cells = {column: values[key] for key, column in _COLUMN_OF_KEY.items()}
+    cells = {column: values[key] for key, column in COLUMN_OF_KEY.items()}
     tags = run.config.tags
     return {
         **cells,

@@ -108,6 +108,13 @@ class Screen:
             self._gone = True
         return True
 
+    def resized(self) -> None:
+        """Take the rows away, for the next drawing to bring them back; never raises."""
+        was_shown = self._shown is not None
+        self.give_back()
+        if was_shown:
+            self._calm = _CALM - 1
+
     def give_back(self) -> None:
         """Leave the terminal as it would be without us; idempotent, never raises."""
         with contextlib.suppress(OSError, termios.error):

@@ -17,7 +17,6 @@ from eco2ai_cli.config import Config
 from eco2ai_cli.errors import Eco2aiError, WrongUsage
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch.start import child_environment, start
-from eco2ai_cli.meters import nvml_library
 from eco2ai_cli.place import Place
 from eco2ai_cli.processes.linux import LinuxTree
 
@@ -63,7 +62,9 @@ def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
 
         cpu_user.load(config.cpu_table)
     if config.meters is not None and "nvml" in config.meters:
-        nvml_library.check()
+        from eco2ai_cli.meters import nvml_survey
+
+        nvml_survey.check()
     if config.meters is not None and "rapl" in config.meters:
         from eco2ai_cli.meters import rapl_survey
 

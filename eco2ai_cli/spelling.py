@@ -15,8 +15,9 @@ def suggest(query: str) -> tuple[str, ...]:
     text = query.strip()
     if text.isdecimal():
         return gazetteer.resolve(text.zfill(3))[0] if len(text) < 3 else ()
-    if len(text) == 2 and text.isalpha():
-        return _subdivisions_called(text.upper())
+    letters = text.replace(".", "")
+    if len(letters) == 2 and letters.isalpha():
+        return _subdivisions_called(letters.upper())
     if text[2:3] == "-" and len(text) <= len("XX-YYY") and gazetteer.known(text[:2].upper()):
         return (text[:2].upper(),)
     provider, colon, region = text.casefold().partition(":")
@@ -60,9 +61,16 @@ def _near(query: str, within: str = "") -> tuple[str, ...]:
 
 @cache
 def _names_by_length() -> dict[int, list[tuple[str, str, int]]]:
-    """Return every name and cloud region as (name, codes, its letters as bits), by length."""
+    """Return every name and cloud region as (name, codes, its letters as bits), by length.
+
+    Also the names of places that are answered only with their country, like `Mérida, Venezuela`.
+    """
     names = gazetteer.table("region_names.csv").decode().splitlines()[1:]
-    named = [(name, codes) for name, codes, rule in (line.split(",") for line in names)]
+    filed = {name: codes for name, codes, _ in (line.split(",") for line in names)}
+    for line in gazetteer.table("places.csv").decode().splitlines()[1:]:
+        code, _, subdivision = line.split(",")
+        filed.setdefault(gazetteer.normalise(subdivision), code)
+    named = [(name, codes) for name, codes in filed.items() if name]
     for line in gazetteer.table("cloud_regions.csv").decode().splitlines()[1:]:
         code = line.partition(",")[0]
         named.append((gazetteer.normalise(code.partition(":")[2]), code))

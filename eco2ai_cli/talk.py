@@ -10,6 +10,8 @@ _PATIENCE_S = 1.0
 _PATIENCE_WITH_A_PERSON_S = 60.0
 """A terminal is stopped by Ctrl-S so that somebody can read."""
 _PIECE_BYTES = 4096  # PIPE_BUF: what is told writable takes that much without blocking (pipe(7))
+_WITHOUT_UNICODE = str.maketrans({"–": "-", "·": "-", "×": "x", "µ": "u", "…": "..."})
+"""What we write of our own beyond ASCII, where standard error is not UTF-8."""
 
 
 def say(*lines: str) -> None:
@@ -19,7 +21,10 @@ def say(*lines: str) -> None:
     """
     if sys.stderr is None or not lines:  # fd 2 was closed at our start: another's by now
         return
-    data = "".join(f"{line}\n" for line in lines).encode(sys.stderr.encoding, "backslashreplace")
+    text = "".join(f"{line}\n" for line in lines)
+    if sys.stderr.encoding.lower() != "utf-8":
+        text = text.translate(_WITHOUT_UNICODE)
+    data = text.encode(sys.stderr.encoding, "backslashreplace")
     patience_s = _PATIENCE_WITH_A_PERSON_S if os.isatty(2) else _PATIENCE_S
     writable = select.poll()
     writable.register(2, select.POLLOUT)

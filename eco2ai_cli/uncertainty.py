@@ -64,6 +64,7 @@ _UNTOLD = frozenset(
     {
         "cpu-unmetered",
         "end-unseen",
+        "gpu-by-device",
         "gpu-late",
         "gpu-lost",
         "gpu-order",

@@ -177,3 +177,29 @@ def test_lookup_asks_the_users_table_too(folder: Path, monkeypatch: pytest.Monke
     shown = CliRunner().invoke(eco2ai, ["cpus", "lookup", "EPYC 7763"])
     assert "240 W" in shown.stdout
     assert "user (your own figure)" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"name,tdp_w\nEPYC 7763,280\nProzessor f\xfcr,4\n", "line 3: this is not UTF-8"),
+        (b"name,tdp_w\nEPYC 7763," + b"2" * 200_000 + b"\n", "line 2: this is not CSV: field"),
+    ],
+)
+def test_what_is_no_csv_in_utf_8_is_told_with_its_line(
+    tmp_path: Path, content: bytes, fault: str
+) -> None:
+    path = tmp_path / "cpus.csv"
+    path.write_bytes(content)
+    limit = csv.field_size_limit(131_072)  # Python's own; other tests raise it
+    try:
+        with pytest.raises(ResourceError, match=fault):
+            cpus.find("EPYC 7763", str(path))
+    finally:
+        csv.field_size_limit(limit)
+
+
+def test_a_table_with_semicolons_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="line 1: no column") as caught:
+        cpus.find("EPYC 7763", table(tmp_path, "EPYC 7763;280", header="name;tdp_w"))
+    assert "commas between its cells" in (caught.value.hint or "")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from click.testing import CliRunner, Result
 from machines import machine
@@ -181,3 +183,18 @@ def test_list_of_nothing_is_1() -> None:
     result = call("list", "nonsense")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no processor matches" in result.stderr
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_what_is_looked_up_fits_the_terminal_and_breaks_between_words(columns: int) -> None:
+    names = ("'AMD EPYC 7763 64-Core Processor'", "'Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz'")
+    for arguments in ("", " ".join(names)):
+        screen, _ = pexpect.run(
+            f"{sys.executable} -m eco2ai_cli cpus lookup {arguments}",
+            withexitstatus=True,
+            encoding="utf-8",
+            env={"TERM": "dumb", "LANG": "C.UTF-8", "COLUMNS": str(columns)},
+        )
+        assert max(map(len, screen.splitlines())) <= columns
+        words = ("AMD", "hardware") if not arguments else ("i7-8550U", "W/THREAD", "Processor")
+        assert set(words) <= set(screen.split())

@@ -303,6 +303,23 @@ def test_a_meter_that_is_asked_for_and_not_there_lets_no_run_start(
     assert f"leave `{meter}` out" in about(found, section)[0].cure
 
 
+@pytest.mark.parametrize(
+    ("survey", "stops"),
+    [
+        (NvmlSurvey(True, obstacle="NVML cannot be opened: mismatch"), True),
+        (NvmlSurvey(True), True),
+        (NvmlSurvey(True, obstacle="too late", timed_out=True), False),  # a run waits for longer
+    ],
+)
+def test_a_driver_that_is_asked_for_and_shows_no_gpu_lets_no_run_start(
+    root: Path, survey: NvmlSurvey, stops: bool
+) -> None:
+    found = examine(root, environ={"ECO2AI_HARDWARE_METERS": "tdp,nvml"}, ask_gpus=lambda: survey)
+    (grade,) = [grade for grade in found.grades if grade.component == "gpu"]
+    assert (grade.grade, "no run starts" in grade.why) == ("not metered", stops)
+    assert ("leave `nvml` out" in about(found, "gpus")[0].cure) is stops
+
+
 def test_a_mig_slice_pays_its_part(root: Path) -> None:
     namespace(root, HOST_PIDS)
     found = examine(root, ask_gpus=lambda: NvmlSurvey(True, "1", (gpu()._replace(is_mig=True),)))

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from wrapped import PATIENCE_S, only_row, run, wrapped
 
+from eco2ai_cli import geolocation
 from eco2ai_cli.config import Config
 from eco2ai_cli.geolocation import CACHED_S, Question, cache_path, seek
 from eco2ai_cli.geoservice import LIMIT_BYTES, LIMIT_S, ask
@@ -350,6 +351,20 @@ def test_an_answer_is_kept_for_the_user_alone_and_without_the_address(
     assert stat.S_IMODE(cache.stat().st_mode) == 0o600
     assert set(json.loads(cache.read_text())) == {"code", "service", "asked"}
     assert [path.name for path in cache.parent.iterdir()] == ["location.json"]
+
+
+def test_a_question_past_its_limit_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    # A look-up of names takes no limit.
+    monkeypatch.setattr(geolocation, "ask", lambda *_, **__: released.wait(PATIENCE_S))
+    monkeypatch.setattr(geolocation, "LIMIT_S", 0.0)
+    question = Question(cache=None, wall_s=0.0)
+    start_s = time.monotonic()
+    try:
+        assert question.answer(2.0) is None
+        assert time.monotonic() - start_s < 1.0
+    finally:
+        released.set()
 
 
 def test_no_answer_is_not_kept(serve: Callable[..., Service], cache: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -41,15 +42,27 @@ def test_missing_file_holds_nothing_and_a_file_of_others_is_an_error(path: Path)
         holds(str(path), "1")
 
 
+def test_fifo_in_the_place_of_a_ledger_holds_nobody_up(path: Path) -> None:
+    os.mkfifo(path)
+    signal.alarm(5)  # whose default is our death
+    try:
+        with pytest.raises(LedgerError, match="is a FIFO"):
+            holds(str(path), "1")
+    finally:
+        signal.alarm(0)
+
+
 def test_id_within_a_cell_is_not_the_run(path: Path) -> None:
     ledger.append(str(path), [a_row(id="1", command="echo '\n2,kandinsky,,\n'")])
     assert not holds(str(path), "2")
 
 
-def test_row_that_is_torn_is_not_the_run(path: Path) -> None:
-    ledger.append(str(path), [a_row(id="1")])
-    ledger.append(str(path), [a_row(id="2")])
-    os.truncate(path, path.stat().st_size - 100)
+@pytest.mark.parametrize("lacking_bytes", [2, 10, 64, 65, 66, 100])
+def test_row_that_is_torn_is_not_the_run(path: Path, lacking_bytes: int) -> None:
+    """Neither where all its cells are there and its hash alone is cut short."""
+    ledger.append(str(path), [a_row(id="1", version="0.1.0")])
+    ledger.append(str(path), [a_row(id="2", version="0.1.0")])
+    os.truncate(path, path.stat().st_size - lacking_bytes)
     assert holds(str(path), "1")
     assert not holds(str(path), "2")
 

@@ -151,7 +151,7 @@ def test_report_chains_what_waits_with_the_key_of_the_configuration(path: Path) 
     key.write_bytes(b"0123456789abcdef")
     key.chmod(0o600)
     (path.parent / "eco2ai.toml").write_text(f'[ledger]\nkey = "{key}"\n')
-    spool.put(str(path), [a_row(id="1")])
+    spool.put(str(path), [a_row(id="1")], key=b"0123456789abcdef")
     report(path, folder=path.parent)
     with path.open(newline="") as file:
         names, row = csv.reader(file)
@@ -423,3 +423,31 @@ spool.put(sys.argv[1], [a_row()])
     assert done.returncode == -signal.SIGKILL
     assert spool.files(str(path)) == []
     assert ledger.append(str(path), [a_row(id="1")]).notes == ()
+
+
+def test_empty_file_in_the_spool_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "l.csv.spool").mkdir()
+    (tmp_path / "l.csv.spool" / "a.csv").touch()
+    notes = ledger.append(str(tmp_path / "l.csv"), [a_row()]).notes
+    assert [note.endswith("cannot be taken into the ledger: it is empty") for note in notes] == [
+        True
+    ]
+
+
+@pytest.mark.parametrize("key", [None, b"0123456789abcdef"])
+def test_row_that_was_altered_while_it_waited_gets_no_good_hash(
+    path: Path, key: bytes | None
+) -> None:
+    waiting = Path(spool.put(str(path), [a_row(id="1", project_name="honest")], key=key))
+    waiting.write_text(waiting.read_text().replace("honest", "forged"))
+    (note,) = ledger.take_in(str(path), key=key)
+    assert "its hash does not hold" in note
+    assert waiting.exists()
+    assert ids_in_file(path) == []
+
+
+def test_row_chained_without_the_key_is_not_made_one_of_the_key(path: Path) -> None:
+    waiting = Path(spool.put(str(path), [a_row(id="1")]))
+    (note,) = ledger.take_in(str(path), key=b"0123456789abcdef")
+    assert "another key" in note
+    assert waiting.exists()

@@ -24,6 +24,7 @@ class FakeScreen:
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.drawn: list[float] = []
+        self.cleared: list[float] = []
         self.is_shown = True
         self.given_back = 0
 
@@ -34,6 +35,9 @@ class FakeScreen:
 
     def keep_out(self) -> bool:
         return self.is_shown
+
+    def resized(self) -> None:
+        self.cleared.append(self.now())
 
     def give_back(self) -> None:
         self.given_back += 1
@@ -110,6 +114,20 @@ def test_sampling_and_drawing_share_a_wake_up() -> None:
 def test_while_it_is_shown_the_terminal_is_looked_at_five_times_a_second() -> None:
     rig = Rig()
     assert rig.pass_time(160.5) == pytest.approx(300, abs=15)
+
+
+def test_while_the_terminal_is_being_resized_nothing_is_drawn_until_its_size_has_settled() -> None:
+    rig = Rig()
+    rig.pass_time(105.5)
+    drawn = len(rig.screen.drawn)
+    for _ in range(30):
+        rig.live.resized()
+        rig.pass_time(rig.now_s + 0.1)
+    assert len(rig.screen.cleared) == 30
+    assert len(rig.screen.drawn) == drawn
+    rig.pass_time(rig.screen.cleared[-1] + 0.6)
+    assert len(rig.screen.drawn) == drawn + 1
+    assert rig.screen.drawn[-1] - rig.screen.cleared[-1] >= 0.3  # tmux is up to 0.25 s late
 
 
 def test_after_a_fault_of_ours_nothing_is_drawn_and_sampling_goes_on() -> None:

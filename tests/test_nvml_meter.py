@@ -367,12 +367,12 @@ time.sleep(float(sys.argv[2]))
 
 
 @pytest.fixture
-def wrapped(library: Path, tmp_path: Path) -> Callable[[str, str, float], dict[str, Any]]:
+def wrapped(library: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Run a command that adds a line to the scenario, and return what `--json` says of it."""
 
-    def wrapped(state: str, line: str, seconds: float) -> dict[str, Any]:
+    def wrapped(state: str, line: str, seconds: float, *more: str) -> dict[str, Any]:
         (tmp_path / "scenario").write_text(state)
-        options = ["--no-live", "-q", "-r", "FR", "--json", "run.json", "--wait", "tree"]
+        options = ["--no-live", "-q", "-r", "FR", "--json", "run.json", "--wait", "tree", *more]
         command = [sys.executable, "-c", WORK, line, str(seconds)]
         subprocess.run(
             [sys.executable, "-m", "eco2ai_cli", "run", *options, "--", *command],
@@ -386,7 +386,7 @@ def wrapped(library: Path, tmp_path: Path) -> Callable[[str, str, float], dict[s
     return wrapped
 
 
-Wrapped = Callable[[str, str, float], dict[str, Any]]
+Wrapped = Callable[..., dict[str, Any]]
 WAITING = machine({"energy_mj": "clock", "power_mw": 200_000, "limit_mw": 400_000})
 
 
@@ -411,6 +411,60 @@ def test_a_run_whose_driver_hangs_ends_when_its_command_does(wrapped: Wrapped) -
     run = wrapped(WAITING, "0.compute PID\nhang.DeviceGetTotalEnergyConsumption 300", 1.5)
     assert run["duration_s"] < 3
     assert {"gpu-late", "gpu-unavailable"} & set(run["caveats"])
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (machine(POWERED, error_Init=18), "NVML cannot be opened: "),  # the module's is another
+        (machine(POWERED, error_DeviceGetHandleByIndex=4), "GPU 0 cannot be opened: "),
+        (machine(), "the driver shows no GPU"),
+        (machine(POWERED, hang_Init=300), "the driver did not answer within 2 s"),
+    ],
+)
+def test_a_driver_that_is_asked_for_and_does_not_work_is_refused(
+    library: Path, tmp_path: Path, state: str, reason: str
+) -> None:
+    (tmp_path / "scenario").write_text(state)
+    code = """
+from eco2ai_cli.errors import MeterUnavailable
+from eco2ai_cli.meters import nvml_survey
+try:
+    nvml_survey.check(patience_s=2.0)
+except MeterUnavailable as error:
+    print(error, error.hint)
+"""
+    said = nvml_rig.run(code, library, tmp_path / "scenario")
+    assert f"meter `nvml` was asked for, and {reason}" in said
+    assert "leave `nvml` out" in said
+
+
+def test_a_command_whose_gpu_may_not_be_measured_is_not_started(
+    library: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "scenario").write_text(machine(POWERED, error_Init=18))
+    child = [sys.executable, "-c", "open('started', 'w')"]
+    done = subprocess.run(
+        [sys.executable, "-m", "eco2ai_cli", "run", "--meters", "nvml,tdp", "--", *child],
+        cwd=tmp_path,
+        env=nvml_rig.environment(library, tmp_path / "scenario"),
+        capture_output=True,
+        timeout=30,
+    )
+    assert (done.returncode, (tmp_path / "started").exists()) == (125, False)
+
+
+def test_a_driver_that_is_asked_for_and_works_costs_the_run_nothing(wrapped: Wrapped) -> None:
+    """What asks before the start is a child of ours, and none of the run's tree."""
+    run = wrapped(WAITING, "0.compute PID", 1.5, "--meters", "nvml,tdp")
+    assert run["gpu_energy_kwh"] > 0
+    assert run["processes"] == 1
+
+
+def test_a_gpu_that_may_not_be_asked_is_unknown_and_not_zero(wrapped: Wrapped) -> None:
+    run = wrapped(WAITING, "0.compute PID", 0.3, "--meters", "tdp,ram")
+    assert run["gpu_energy_kwh"] is None
+    assert "gpu-unmetered" in run["caveats"]
 
 
 def test_the_library_is_found_without_importing_pynvml(library: Path, tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ def test_a_stopped_command_leaves_the_terminal_to_the_shell(
     assert shell.panels == 0
     assert shell.is_whole
     shell.send("seq 101 160\n")
-    shell.until(lambda: "160" in shell.rows)
+    shell.until(lambda: "160" in shell.rows and shell.lines[-1].startswith("$"))
     assert shell.lines[-61:-1] == [str(n) for n in range(101, 161)]
     shell.send("fg\n")
     shell.until_shown(PANEL)

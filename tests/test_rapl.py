@@ -201,6 +201,22 @@ def test_samples_come_more_often_than_half_a_wrap_at_full_power(machine: Simulat
         assert machine.now_s - now_s <= 1_000 / (2 * 500)
 
 
+@pytest.mark.parametrize("told", ["-1", "0", "1", "1000000", "nan", "inf", "many", ""])
+def test_a_range_that_no_counter_has_is_taken_for_the_smallest(
+    machine: SimulatedMachine, told: str
+) -> None:
+    package = machine.zone("intel-rapl:0", "package-0", 60.0)
+    (package.file.parent / "max_energy_range_uj").write_text(told)
+    assert meter_of(machine).longest_step_s == 1.0
+    assert watts(machine)["cpu"] == 60.0
+
+
+def test_a_limit_that_is_no_number_bounds_nothing(machine: SimulatedMachine) -> None:
+    files = {"constraint_0_max_power_uw": "nan"}
+    machine.zone("intel-rapl:0", "package-0", 60.0, files=files)
+    assert watts(machine)["cpu"] == 60.0
+
+
 def test_runs_that_share_a_machine_look_at_the_same_moments(machine: SimulatedMachine) -> None:
     moments = []
     for began_s in (1000.0, 1000.37):

@@ -28,6 +28,7 @@ from eco2ai_cli import journal, ledger
 from eco2ai_cli.errors import LedgerError
 from eco2ai_cli.journal import recovery
 from eco2ai_cli.journal.owner import ABANDONED_S, Owner, judge, this_process
+from eco2ai_cli.ledger import append
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -176,9 +177,22 @@ def test_a_row_that_was_rescued_is_not_added_to_the_ledger(ledger: Path) -> None
     path = leave_journal(ledger)
     ledger_of_one = folder().parent / "unsaved" / f"{id_in(path)}.csv"
     ledger_of_one.parent.mkdir()
-    ledger_of_one.touch()
+    append(str(ledger_of_one), [{**CELLS, "id": id_in(path)}])
     assert journal.recover() == []
     assert not ledger.exists()
+    assert journals() == []
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.97])
+def test_a_rescue_that_was_cut_short_is_none(kept: float, ledger: Path) -> None:
+    """Our death amid it leaves a file without a row, and the journal."""
+    path = leave_journal(ledger)
+    ledger_of_one = folder().parent / "unsaved" / f"{id_in(path)}.csv"
+    ledger_of_one.parent.mkdir()
+    append(str(ledger_of_one), [{**CELLS, "id": id_in(path)}])
+    os.truncate(ledger_of_one, int(kept * ledger_of_one.stat().st_size))
+    assert len(journal.recover()) == 1
+    assert len(rows(ledger)) == 1
     assert journals() == []
 
 

@@ -173,6 +173,7 @@ def test_a_years_figures_are_taken_from_a_folder_of_facts(resources: Path, tmp_p
             **facts[0],
             "code": "AD",
             "country": "Andorra",
+            "subdivision": "",
             "alternative_names": "Land of the Pyrenees",
         }
     )

@@ -108,6 +108,9 @@ def test_a_figure_tells_its_year_method_source_and_the_rule_that_found_it() -> N
         ("Washington State", "US-WA", "name"),
         ("Kyoto Prefecture", "JP-26", "name"),
         ("Türkiye", "TR", "name"),
+        ("U.S.", "US", "name"),
+        ("the US", "US", "name"),
+        ("P.R. China", "CN", "name"),
         ("Łódzkie", "PL", "name"),
         ("CN-HK", "HK", "iso-3166-2"),
         ("US/Puerto Rico", "PR", "name"),
@@ -242,6 +245,9 @@ def test_an_ambiguous_name_is_refused_with_its_candidates(
         ("United", "US"),
         ("36", "AU"),
         ("DE-ZZ", "DE"),
+        ("D.C.", "US-DC"),
+        ("Mérida", "VE-L"),
+        ("Valencia", "ES-V"),
     ],
 )
 def test_a_misspelt_name_is_refused_with_what_it_may_have_meant(query: str, meant: str) -> None:
@@ -254,7 +260,24 @@ def test_a_misspelt_name_is_refused_with_what_it_may_have_meant(query: str, mean
 
 @pytest.mark.parametrize(
     "query",
-    ["", " ", "nan", "None", "XX", "EU", "xyzzy", "999", "AAA", ":", "/", "a,b", "par", "-"],
+    [
+        "",
+        " ",
+        "nan",
+        "None",
+        "uk-",
+        "us-",
+        "XX",
+        "EU",
+        "xyzzy",
+        "999",
+        "AAA",
+        ":",
+        "/",
+        "a,b",
+        "par",
+        "-",
+    ],
 )
 def test_rubbish_is_unknown(query: str) -> None:
     assert not_found(query).kind == "unknown"

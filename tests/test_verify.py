@@ -441,6 +441,13 @@ def test_stripped_hashes_are_noticed(seven: Rows) -> None:
     for row in changed[1:]:
         row[-1] = ""
     assert kinds(judged(changed)) == [("no-hash", line) for line in range(2, 9)]
+    for row in changed[1:]:
+        row[changed[0].index("version")] = ""
+    assert kinds(judged(changed)) == [("no-hash", line) for line in range(2, 9)]
+    gone = ("row_hash", "version", "overhead(s)")
+    places = [place for place, name in enumerate(seven[0]) if name not in gone]
+    without = [[row[place] for place in places] for row in seven]
+    assert ("header", 1) in kinds(judged(without))
     as_of_eco2ai = [*seven, [*seven[1][:13], *[""] * (len(seven[0]) - 13)]]
     assert kinds(judged(as_of_eco2ai)) == [("no-hash", 9)]
 
@@ -487,6 +494,22 @@ def test_rows_that_anybody_can_have_added_behind_the_key_are_told(tmp_path: Path
     assert "anybody can have written" in words.conclusion(verdict)
 
 
+def test_ledger_in_which_nothing_is_by_the_key_is_told(
+    tmp_path: Path, seven: Rows, seven_keyed: Rows
+) -> None:
+    """With all but the paper's columns cut off it passes for eco2AI's, but for the key."""
+    as_of_eco2ai = [row[:13] for row in seven_keyed]
+    assert judged(as_of_eco2ai).holds
+    assert kinds(judged(as_of_eco2ai, KEY)) == [("unkeyed", 2)]
+    assert "anybody can have written" in words.conclusion(judged(as_of_eco2ai, KEY))
+    assert kinds(judged(seven, KEY)) == [("unkeyed", 2)]
+    assert judged(seven[:1], KEY).holds
+    theirs_first = [*as_of_eco2ai[:3]]
+    path = tmp_path / "l.csv"
+    path.write_bytes(as_csv(theirs_first))
+    assert judged(written(path, [a_run(9)], KEY), KEY).holds
+
+
 def test_keys_that_followed_each_other_are_all_taken(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     second = b"another secret!!"
@@ -505,6 +528,8 @@ def test_ledger_of_eco2ai_holds_and_is_said_not_to_be_covered(tmp_path: Path) ->
     done = eco2ai(folder=tmp_path)
     assert done.returncode == 0
     assert "without a hash, as those of eco2AI" in done.stdout
+    assert "no hashes" in done.stdout
+    assert "every hash" not in done.stdout
     theirs = json.loads(eco2ai("--json", folder=tmp_path).stdout)["rows"]
 
     mixed = written(path, map(a_run, range(2)))

@@ -11,7 +11,7 @@ import click
 
 from eco2ai_cli import cpus as table
 from eco2ai_cli.caveats import sentence
-from eco2ai_cli.commands.tables import echo_table
+from eco2ai_cli.commands.tables import echo_fields, echo_table, echo_text
 from eco2ai_cli.config import load
 from eco2ai_cli.cpu_limits import Allowance, allowance
 from eco2ai_cli.cpus import Match, Processor
@@ -52,7 +52,7 @@ def lookup(names: tuple[str, ...], as_json: bool) -> None:
         objects = [match._asdict() for match in matches]
         _echo_json(objects if from_stdin or len(objects) != 1 else objects[0])
     elif len(matches) == 1:
-        _echo_fields(_match_fields(matches[0]))
+        echo_fields(_match_fields(matches[0]))
     elif matches:
         _echo_matches(matches)
     if any(match.model is None for match in matches):
@@ -93,9 +93,9 @@ def _echo_machine(as_json: bool) -> None:
     if as_json:
         _echo_json(_machine_json(here, match, charged, allowed))
         return
-    _echo_fields(_machine_fields(here, match, charged, allowed))
+    echo_fields(_machine_fields(here, match, charged, allowed))
     for word in sorted(charged.caveats):
-        click.echo(f"note: {sentence(word)}", err=True)
+        echo_text(f"note: {sentence(word)}", err=True)
 
 
 def _machine_fields(
@@ -220,7 +220,7 @@ def _echo_models(found: Sequence[Match]) -> None:
         for match in found
     ]
     header = ("VENDOR", "MODEL", "TDP W", "CORES", "THREADS", "W/THREAD", "QUALITY")
-    echo_table(header, rows, right=_NUMBERS, fold="MODEL")
+    echo_table(header, rows, right=_NUMBERS, fold="MODEL", spare=("QUALITY", "CORES"))
 
 
 def _stand_in(match: Match) -> str:
@@ -240,7 +240,7 @@ def _echo_matches(matches: Sequence[Match]) -> None:
         for match in matches
     ]
     header = ("NAME", "PROCESSOR", "TDP W", "W/THREAD", "RULE", "QUALITY")
-    echo_table(header, rows, right=_NUMBERS, fold="NAME")
+    echo_table(header, rows, right=_NUMBERS, fold="NAME", spare=("QUALITY", "RULE", "TDP W"))
 
 
 def _echo_unknown(names: Sequence[str]) -> None:
@@ -249,12 +249,6 @@ def _echo_unknown(names: Sequence[str]) -> None:
         near = table.suggest(name)
         if near:
             click.echo(f"hint: did you mean {', '.join(f'`{model}`' for model in near)}", err=True)
-
-
-def _echo_fields(fields: Sequence[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in fields) + 2
-    for name, value in fields:
-        click.echo(click.wrap_text(value, 80, name.ljust(width), " " * width))
 
 
 def _echo_json(value: object) -> None:

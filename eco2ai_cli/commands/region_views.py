@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from eco2ai_cli.caveats import sentence
-from eco2ai_cli.commands.tables import echo_table, echo_text
+from eco2ai_cli.commands.tables import echo_fields, echo_table, echo_text
 from eco2ai_cli.regions import Region, RegionNotFound
 from eco2ai_cli.units import format_mass
 
@@ -189,9 +189,7 @@ def _echo_region(region: Region) -> None:
         *(("note", sentence(word)) for word in sorted(region.caveats)),
     ]
     click.echo(f"{region.code}  {region.name}")
-    for name, fact in facts:
-        if fact is not None:
-            click.echo(f"  {name:<11}  {fact}")
+    echo_fields(((name, fact) for name, fact in facts if fact is not None), indent="  ")
 
 
 def _echo_found(found: Sequence[tuple[str, Region]]) -> None:

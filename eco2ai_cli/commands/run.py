@@ -143,10 +143,12 @@ def _print_summary(record: Run, saved_to: str | None) -> None:
     from eco2ai_cli.summary import summary
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
-    width = min(_columns(), 100) if terminal else 100
-    headline, *lines = summary(record, saved_to, width)
+    columns = _columns()
+    headline, *lines = summary(record, saved_to, min(columns, 100) if terminal else 100)
     if terminal and not os.environ.get("NO_COLOR"):
         headline = click.style(headline, bold=True)
+    if terminal:  # on to the next line where the command has left the cursor within one
+        headline = " " * (columns - 1) + "\r" + headline
     talk.say(headline, *lines)
 
 

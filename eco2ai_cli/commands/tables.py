@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import click
 
@@ -43,6 +43,15 @@ def echo_text(text: str, *, err: bool = False) -> None:
             text, shutil.get_terminal_size().columns, break_on_hyphens=False, break_long_words=False
         )
     click.echo(text, err=err)
+
+
+def echo_fields(fields: Iterable[tuple[str, object]], *, indent: str = "") -> None:
+    """Print names and values in two columns; values are folded in theirs, at 80 in a file."""
+    lines = [(indent + name, str(value)) for name, value in fields]
+    width = max(len(name) for name, _ in lines) + 2
+    columns = shutil.get_terminal_size().columns
+    for name, value in lines:
+        click.echo(click.wrap_text(value, columns, name.ljust(width), " " * width))
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:

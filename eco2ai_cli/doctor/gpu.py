@@ -58,9 +58,9 @@ def _graded(
     if survey.devices:
         grade, short = _metered(survey.devices, own_pids(at))
         return grade, short + ([_silent(survey, inside)] if survey.obstacle else [])
-    if is_forced("nvml", config) and not survey.is_there:
+    if is_forced("nvml", config) and not survey.timed_out:  # a run waits for longer
         why = without("nvml")
-        lacks = _no_library(inside, why)
+        lacks = _silent(survey, inside) if survey.is_there else _no_library(inside, why)
         lacks = lacks._replace(cure=f"{lacks.cure}, or leave `nvml` out of `hardware.meters`")
     elif config.meters is not None and "nvml" not in config.meters and (nvidia or files):
         return Grade("gpu", "not metered", "none", "`hardware.meters` leaves `nvml` out"), []

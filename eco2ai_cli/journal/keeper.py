@@ -18,7 +18,7 @@ from eco2ai_cli.run_record import Run
 
 NEW_SUFFIX = ".new"
 _WORDS_EVERY = 16
-"""Of how many samples the caveats and methods of one are looked at: that is a third of the cost."""
+"""Of how many samples one is asked for doubts beside those of its meters: that costs a third."""
 Write = Callable[[int, bytes, int], int]
 
 
@@ -130,8 +130,8 @@ class Journal:
         )
 
     def _words_of(self, sample: Sample) -> bytes:
-        """Return the cells that are text; they change once in a run, if at all."""
-        outline = (sample.usage.caveats, len(sample.readings))
+        """Return the cells that are text; they seldom change."""
+        outline = (sample.usage.caveats, [(r.method, r.caveats) for r in sample.readings])
         if self._number % _WORDS_EVERY and outline == self._outline:
             return self._words
         self._outline = outline

@@ -88,10 +88,16 @@ def parse(data: bytes) -> tuple[dict[str, Any], Figures]:
     text = data[_FACTS_AT : _FACTS_AT + length]
     if len(text) != length or zlib.crc32(text) != checksum:
         raise Damaged("its facts do not hold")
-    slots = [figures for at in SLOTS_AT if (figures := _figures(data, at)) is not None]
-    if not slots:
+    held = samples(data)
+    if not held:
         raise Damaged("neither of its samples holds")
-    return json.loads(text), max(slots, key=lambda figures: figures.number)
+    return json.loads(text), held[-1]
+
+
+def samples(data: bytes) -> list[Figures]:
+    """Return the samples of a whole journal that hold, two at the most, the later one last."""
+    held = [figures for at in SLOTS_AT if (figures := _figures(data, at)) is not None]
+    return sorted(held, key=lambda figures: figures.number)
 
 
 def _figures(data: bytes, at: int) -> Figures | None:

@@ -182,10 +182,13 @@ def _put(left: Left, idle_s: float, environ: Mapping[str, str]) -> tuple[str, tu
 
 
 def _is_saved(path: str, left: Left) -> bool:
-    """Tell whether the row is there: the run was killed after saving it, or who recovered it."""
+    """Tell whether the row is there: the run was killed after saving it, or who recovered it.
+
+    A file in `unsaved` may be of one who was killed before he had written its row.
+    """
     state = os.path.dirname(os.path.dirname(path))
     unsaved = os.path.join(state, "unsaved", f"{left.run_id}.csv")
-    return os.path.exists(unsaved) or holds(left.ledger, left.run_id)
+    return any(holds(file, left.run_id) for file in (unsaved, left.ledger))
 
 
 def _not_yet(path: str, left: Left, error: Eco2aiError | OSError) -> Note:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from eco2ai_cli.ledger import spool
 from eco2ai_cli.ledger.columns import line, text
 from eco2ai_cli.ledger.header import read_header
+from eco2ai_cli.ledger.precheck import check_kind
+from eco2ai_cli.ledger.tail import read_tail
 
 BLOCK_BYTES = 1 << 20
 
@@ -16,19 +18,36 @@ def holds(path: str, run_id: str) -> bool:
     """Tell whether the ledger at `path`, or the spool beside it, has a row of the run `run_id`.
 
     The file is searched from its end: the last rows cost microseconds, a run that is not there
-    one pass over the bytes. A missing file holds nothing. Raises OSError if it cannot be read,
-    LedgerError if it is not a ledger.
+    one pass over the bytes. A missing file holds nothing, and a torn last line, which the next
+    writer sets aside, is no row. Raises OSError if it cannot be read, LedgerError if it is not a
+    ledger.
     """
     # The spool first: a row goes from there into the file, never back.
     if os.path.exists(spool.place(path, run_id)):
         return True
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:
+        check_kind(path, os.fstat(fd).st_mode)
         names = read_header(fd, path)
-        return any(True for _ in _rows_of(fd, os.fstat(fd).st_size, names, run_id))
+        end = read_tail(fd, path, names).end
+        return any(True for _ in _rows_of(fd, end, names, run_id))
+    finally:
+        os.close(fd)
+
+
+def find(path: str, run_id: str) -> list[dict[str, str]]:
+    """Return the rows of the run `run_id` in the ledger at `path` by column, the first one first.
+
+    Raises OSError if it cannot be read, LedgerError if it is not a ledger.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        names = read_header(fd, path)
+        places = sorted(_rows_of(fd, read_tail(fd, path, names).end, names, run_id))
+        return [dict(zip(names, _record(fd, place), strict=True)) for place in places]
     finally:
         os.close(fd)
 

@@ -80,8 +80,13 @@ def put(path: str, rows: Sequence[Cells], *, key: bytes | None = None) -> str:
 
 
 @contextmanager
-def taken_in(path: str, held: Callable[[str], int], *, alone: bool) -> Iterator[Waiting]:
+def taken_in(
+    path: str, held: Callable[[str], int], *, alone: bool, key: bytes | None
+) -> Iterator[Waiting]:
     """Hand out the rows that wait for the ledger at `path`, and forget them when all went well.
+
+    Only what is chained by `key`, or by none if there is none: in the ledger every row gets a new
+    hash, and one that was altered while it waited would get a good one.
 
     `held` says how many rows of a run the ledger has already; it is asked only if somebody died
     while he took rows in. Unless we are `alone`, by a lock on the ledger, nothing is handed out
@@ -99,7 +104,7 @@ def taken_in(path: str, held: Callable[[str], int], *, alone: bool) -> Iterator[
     notes: list[str] = []
     for file in files(path):  # again: before we had the claim, another may have taken some
         try:
-            part = _rows_in(file)
+            part = _rows_in(file, key)
         except (OSError, ValueError) as error:
             notes.append(f"`{file}` cannot be taken into the ledger: {error}")
             continue
@@ -148,10 +153,12 @@ def _forget(taken: Sequence[str], others: Sequence[str], own: str) -> None:
         os.rmdir(os.path.dirname(own))
 
 
-def _rows_in(file: str) -> list[Mapping[str, str]]:
-    """Return the rows of a spooled file. Raises ValueError if it is not one, or not whole."""
+def _rows_in(file: str, key: bytes | None) -> list[Mapping[str, str]]:
+    """Return the rows of a spooled file. Raises ValueError if it is not one, or not as written."""
     import csv
     import sys
+
+    from eco2ai_cli.ledger.chain import row_hash
 
     csv.field_size_limit(sys.maxsize)
     fd = os.open(file, OPEN_FLAGS)
@@ -159,16 +166,24 @@ def _rows_in(file: str) -> list[Mapping[str, str]]:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("it is not a regular file")
         data = opened.read()
+    if not data:
+        raise ValueError("it is empty")
     # As bytes, and at newlines: a text, or `splitlines`, is split at more than that.
     reader = csv.reader(line.decode() for line in io.BytesIO(data))
     try:
         names, *lines = reader
     except csv.Error as error:
         raise ValueError(str(error)) from None
-    if not set(PAPER_COLUMNS) <= set(names) <= set(COLUMNS):
+    if not {*PAPER_COLUMNS, ROW_HASH} <= set(names) <= set(COLUMNS):
         raise ValueError("its columns are not those of this version")
     if not lines or not data.endswith(b"\n") or any(len(row) != len(names) for row in lines):
         raise ValueError("it is not whole")
+    hash_at, last_hash = names.index(ROW_HASH), ""
+    for row in lines:
+        last_hash = row_hash(last_hash, names, row, key)
+        if row[hash_at] != last_hash:
+            reason = "its hash does not hold: it was altered, or chained with another key"
+            raise ValueError(reason)
     return [
         {name: cell for name, cell in zip(names, row, strict=True) if name != ROW_HASH}
         for row in lines

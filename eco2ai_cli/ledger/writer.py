@@ -130,7 +130,7 @@ def _take_in_by_claim(path: str, key: bytes | None, write: Write) -> tuple[str, 
 
     if claim.is_busy(spool_of(path)):
         return ()
-    with spool.taken_in(path, partial(_held, path), alone=False) as waiting:
+    with spool.taken_in(path, partial(_held, path), alone=False, key=key) as waiting:
         notes = waiting.notes
         if waiting.rows:
             fd = open_unlocked(path)  # not before the claim: only then has it come to rest
@@ -149,7 +149,7 @@ def _add(
         return _write(fd, path, rows, key, write)
     from eco2ai_cli.ledger import spool
 
-    with spool.taken_in(path, partial(_held, path), alone=True) as waiting:
+    with spool.taken_in(path, partial(_held, path), alone=True, key=key) as waiting:
         return waiting.notes + _write(fd, path, (*waiting.rows, *rows), key, write)
 
 

@@ -61,7 +61,8 @@ def open_meters(
         models = [meter for meter in meters if meter.component in measured]
         meters = [meter for meter in meters if meter.component not in measured]
         meters.append(open_rapl(survey.zones, idle, models, root))
-    if allowed("nvml") and nvml_library.present():
+    library = nvml_library.present()
+    if library and allowed("nvml"):
         from eco2ai_cli.meters.nvml_meter import NvmlMeter  # only where there is a GPU
 
         gpu = NvmlMeter(environ)
@@ -71,7 +72,7 @@ def open_meters(
             meters.append(Unmetered("gpu"))
         else:
             meters.append(gpu)
-    elif any(map(os.path.exists, _GPU_DEVICES)):
+    elif library or any(map(os.path.exists, _GPU_DEVICES)):
         meters.append(Unmetered("gpu"))
     return tuple(meters)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from eco2ai_cli.dials import Integrator
@@ -29,7 +27,6 @@ class Look(NamedTuple):
     at_s: float
     counter_j: float | None = None
     power_w: float | None = None
-    details: Mapping[str, float] = MappingProxyType({})
 
 
 class GpuDial:

@@ -1,7 +1,9 @@
-"""NVIDIA GPUs by NVML, the driver's library; the only door to `pynvml`.
+"""NVIDIA GPUs by NVML, the driver's library: what a run asks of it.
 
-A call into the driver can hang for ever, so this runs in a process of its own, see
-`nvml_worker.py`. Words for doubts: `gpu-shared` (others were on a device of ours), `gpu-sliced`
+This and `nvml_survey.py` are the only doors to `pynvml`. A call into the driver can hang for
+ever, so this runs in a process of its own, see `nvml_worker.py`.
+
+Words for doubts: `gpu-shared` (others were on a device of ours), `gpu-sliced`
 (a MIG slice has a part of what all of the device draws), `gpu-by-device` (PIDs cannot be compared:
 the devices visible to the job count whole), `gpu-order` (which these are is not certain),
 `gpu-unknown` (a device of ours tells neither energy nor power), `gpu-lost` (it fell off the bus),

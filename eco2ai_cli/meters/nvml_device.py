@@ -1,9 +1,8 @@
-"""Ask NVML about one device. The module `pynvml` is handed in: its door is `nvml.py`."""
+"""Ask NVML about one device. The module `pynvml` is handed in: its door is not here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import MappingProxyType
 from typing import Any
 
 from eco2ai_cli.meters.gpu_dial import Look
@@ -140,7 +139,6 @@ class Device(Handle):
             at_s,
             None if counter_mj is None else counter_mj / 1e3,
             None if power_mw is None else power_mw / 1e3,
-            MappingProxyType({}),
         )
 
     def busy(self) -> dict[int, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from eco2ai_cli.errors import MeterUnavailable
-
 NAME = "libnvidia-ml.so.1"
 
 
@@ -16,17 +14,3 @@ def present() -> bool:
     except OSError:
         return False
     return True
-
-
-def check() -> None:
-    """See before the spawn that a meter that was asked for by name is there.
-
-    Raises MeterUnavailable with the reason and the cure.
-    """
-    if not present():
-        raise MeterUnavailable(
-            f"meter `nvml` was asked for, and the NVIDIA driver's library `{NAME}` cannot be "
-            "loaded",
-            hint="install the NVIDIA driver, start the container with its GPUs, or leave "
-            "`nvml` out of `--meters`",
-        )

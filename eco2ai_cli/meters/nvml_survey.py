@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
+from eco2ai_cli.errors import MeterUnavailable
 from eco2ai_cli.meters import nvml_library
 
 _NOT_FOUND = 6
@@ -70,6 +71,27 @@ def survey(patience_s: float = 0.6) -> NvmlSurvey:
         return NvmlSurvey(True, obstacle=reason, timed_out=True)
     driver, devices, obstacle = json.loads(answer)
     return NvmlSurvey(True, driver, tuple(Device(*device) for device in devices), obstacle)
+
+
+def check(patience_s: float = 20.0) -> None:
+    """See before the spawn that NVML, asked for by name, shows a GPU.
+
+    A driver that must first wake many GPUs takes some seconds. Raises MeterUnavailable with the
+    reason and the cure.
+    """
+    found = survey(patience_s)
+    if found.devices:
+        return
+    if found.is_there:
+        reason = found.obstacle or "the driver shows no GPU"
+        cure = "see what `nvidia-smi` says"
+    else:
+        reason = f"the NVIDIA driver's library `{nvml_library.NAME}` cannot be loaded"
+        cure = "install the NVIDIA driver, start the container with its GPUs"
+    raise MeterUnavailable(
+        f"meter `nvml` was asked for, and {reason.rstrip('.')}",
+        hint=f"{cure}, or leave `nvml` out of `--meters`",
+    )
 
 
 def _read_all(fd: int, until_s: float) -> bytes:

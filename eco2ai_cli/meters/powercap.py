@@ -19,6 +19,9 @@ _UJ_PER_J = 1e6
 _TIMES_STATED = 3.0
 """What a package may draw, in terms of the highest power that its limits state: limits hold for
 a mean over seconds, and boards leave the short-term one away."""
+_LEAST_RANGE_UJ = 2**32
+"""Counters have 32 bits and count in units of 1 uJ or more, mostly 15.3: a range below that is
+none, and would have us look without a pause."""
 _LEAST_W, _MOST_W = 100.0, 2000.0
 """Bounds to that; the second stands in where no limit is told: the highest TDP of 2025 is 500 W."""
 
@@ -95,12 +98,12 @@ def _named(folder: str) -> Iterator[tuple[str, str]]:
 
 def _zone(id: str, name: str, component: Literal["cpu", "ram"], package: str, folder: str) -> Zone:
     stated_w = [
-        (_number(f"{folder}/constraint_{which}_{what}_uw") or 0.0) / _UJ_PER_J
+        (_number(f"{folder}/constraint_{which}_{what}_uw") or 0) / _UJ_PER_J
         for which in range(3)
         for what in ("max_power", "power_limit")
     ]
     max_w = max(stated_w) * _TIMES_STATED or _MOST_W
-    range_uj = _number(f"{folder}/max_energy_range_uj")
+    range_uj = _number(f"{folder}/max_energy_range_uj") or 0
     return Zone(
         id=id,
         name=name,
@@ -108,14 +111,14 @@ def _zone(id: str, name: str, component: Literal["cpu", "ram"], package: str, fo
         socket=package.partition("-die-")[0],
         counter=f"{folder}/energy_uj",
         control=id.partition(":")[0],
-        range_j=range_uj / _UJ_PER_J if range_uj else None,
+        range_j=range_uj / _UJ_PER_J if range_uj >= _LEAST_RANGE_UJ else None,
         max_w=min(max(max_w, _LEAST_W), _MOST_W),
     )
 
 
-def _number(path: str) -> float | None:
+def _number(path: str) -> int | None:
     try:
-        return float(read_start(path))
+        return int(read_start(path))
     except ValueError:
         return None
 

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from eco2ai_cli.ledger.columns import ROW_HASH
 from eco2ai_cli.ledger.records import Record
 from eco2ai_cli.verify import laws
-from eco2ai_cli.verify.header import SAMPLE_ROWS, Layout, layout
+from eco2ai_cli.verify.header import OF_OURS, SAMPLE_ROWS, Layout, layout
 from eco2ai_cli.verify.links import HASH_CHARACTERS, Links
 from eco2ai_cli.verify.verdict import Fault, Verdict
 
@@ -35,9 +35,12 @@ def verify(path: str, records: Iterable[Record], keys: Sequence[bytes] = ()) -> 
     for fault in known.faults:
         verdict.add(fault)
     _Reading(verdict, header, known, keys).read(chain(first, rows))
-    if keys and verdict.unkeyed_from_line is not None:
+    unkeyed_from_line = verdict.unkeyed_from_line
+    if verdict.rows and not verdict.hashed:
+        unkeyed_from_line = first[0].line
+    if keys and unkeyed_from_line is not None:
         why = "from here on no row is chained with the key, so anybody can have written them"
-        verdict.add(Fault("unkeyed", verdict.unkeyed_from_line, None, why, ROW_HASH))
+        verdict.add(Fault("unkeyed", unkeyed_from_line, None, why, ROW_HASH))
     return verdict
 
 
@@ -104,7 +107,7 @@ class _Reading:
                 self._links.gap(written)
             if len(written) != HASH_CHARACTERS:
                 self._links.gap()
-        elif self._links is not None and (cell.get("version") or self._verdict.hashed):
+        elif self._links is not None and (self._verdict.hashed or any(map(cell.get, OF_OURS))):
             why = "the row has no hash"
             self._verdict.add(Fault("no-hash", line, run_id, why, ROW_HASH, "a hash", "nothing"))
             self._gap()

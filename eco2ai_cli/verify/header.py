@@ -12,7 +12,9 @@ from eco2ai_cli.verify.verdict import Fault
 
 SAMPLE_ROWS = 8
 """Rows by which headers are compared."""
-_OF_OURS = {"overhead(s)", "version", ROW_HASH}
+OF_OURS = frozenset(
+    ("stop_reason", "pue", "carbon_intensity(kg/MWh)", "overhead(s)", "version", ROW_HASH)
+)
 """Columns by which a ledger that we have written to is known, whichever of them was renamed."""
 
 
@@ -37,7 +39,7 @@ def layout(
 
 def _layouts(names: tuple[str, ...]) -> Iterator[Layout]:
     """Yield what the header may have been, its own names first, those renamed put right."""
-    if _OF_OURS & set(names):
+    if OF_OURS & set(names):
         as_they_are = tuple(
             known if name not in COLUMNS and known not in names else name
             for name, known in zip(names, COLUMNS, strict=False)
@@ -64,7 +66,7 @@ def _in_place(names: tuple[str, ...], before: tuple[str, ...]) -> Layout:
         Fault("header", 1, None, "the column is there more than once", name)
         for name in sorted(twice)
     ]
-    if ROW_HASH not in before and _OF_OURS & set(before):
+    if ROW_HASH not in before and OF_OURS & set(before):
         faults.append(Fault("header", 1, None, "the column was removed", ROW_HASH))
     return Layout(before, None, tuple(faults))
 

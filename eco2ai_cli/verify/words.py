@@ -14,7 +14,11 @@ def conclusion(verdict: Verdict) -> str:
     """Return in one sentence what has happened to the file, as far as that can be told."""
     found = {kind for kind, count in verdict.counts.items() if count}
     if not found:
-        return "every row and every hash that is there holds" if verdict.rows else "no rows"
+        if not verdict.rows:
+            return "no rows"
+        if not verdict.hashed:
+            return "no figure contradicts another, and there are no hashes that would show a change"
+        return "every row and every hash that is there holds"
     if _none_holds_to_the_end(verdict):
         other = "another key" if verdict.with_key else "a key that was not given"
         return (
