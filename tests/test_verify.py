@@ -24,6 +24,7 @@ from ledger_rows import LEDGERS, ROOT, as_csv
 
 from eco2ai_cli import ledger
 from eco2ai_cli.clock import Moment, clock_was_set
+from eco2ai_cli.ledger import spool
 from eco2ai_cli.ledger.columns import COLUMNS
 from eco2ai_cli.ledger.records import Record, records
 from eco2ai_cli.verify import Verdict, verify, words
@@ -650,3 +651,11 @@ def test_bar_shows_on_a_terminal_after_a_second_and_leaves_nothing(tmp_path: Pat
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert (piped.stdout, piped.stderr) == ("False\n", "")
+
+
+def test_runs_that_wait_beside_a_ledger_are_said_to_be_unchecked(tmp_path: Path) -> None:
+    path = tmp_path / "emission.csv"
+    ledger.append(str(path), [a_run(1)])
+    spool.put(str(path), [a_run(2)])
+    assert "1 run waits in `emission.csv.spool`" in eco2ai(folder=tmp_path).stdout
+    assert json.loads(eco2ai("--json", folder=tmp_path).stdout)["waiting_runs"] == 1

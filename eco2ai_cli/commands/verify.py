@@ -12,6 +12,7 @@ import click
 from eco2ai_cli import config
 from eco2ai_cli.commands.progress import bar
 from eco2ai_cli.ledger import key as ledger_key
+from eco2ai_cli.ledger import spool
 from eco2ai_cli.ledger.records import records
 from eco2ai_cli.verify import Verdict, words
 from eco2ai_cli.verify import verify as verdict_on
@@ -94,6 +95,9 @@ def _show(verdict: Verdict) -> None:
         click.echo(f"  {line}")
     for line in words.unseen(verdict):
         click.echo(f"  cannot be seen: {line}")
+    if waiting := spool.files(verdict.file):
+        runs = "1 run waits" if len(waiting) == 1 else f"{len(waiting)} runs wait"
+        click.echo(f"  not checked: {runs} in `{file}.spool` for the next run or `eco2ai report`")
 
 
 def _record(verdict: Verdict) -> dict[str, object]:
@@ -121,6 +125,7 @@ def _record(verdict: Verdict) -> dict[str, object]:
             for fault in verdict.faults
         ],
         "unseen": list(words.unseen(verdict)),
+        "waiting_runs": len(spool.files(verdict.file)),
     }
 
 
