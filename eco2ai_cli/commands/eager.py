@@ -1,11 +1,12 @@
-"""The options `--help` and `--version`, without click's translations of their help.
+"""Options that cost a start nothing: `--help` and `--version` untranslated, short options at once.
 
-Those load `locale` and search the disk for catalogues, 1.3 ms in every run before its command.
+click's own help options load `locale` and search the disk for catalogues: 1.3 ms in every run
+before its command. Short options take it 3 ms more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -39,3 +40,39 @@ def _show_version(context: click.Context, option: click.Parameter, asked: bool) 
     if asked and not context.resilient_parsing:
         click.echo(f"eco2ai, version {__version__}")
         context.exit()
+
+
+class QuickCommand(click.Command):
+    """A command whose short options are parsed as fast as its long ones."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments as click does."""
+        return super().parse_args(ctx, spelt_out(args, self.params))
+
+
+def spelt_out(args: list[str], params: Sequence[click.Parameter]) -> list[str]:
+    """Return the arguments with `-q` as `--quiet`, up to the first that is no option.
+
+    click looks for a long option first, and when there is none it makes up an error with
+    suggestions before it tries the short ones: 3 ms of every start.
+    """
+    options = {
+        name: option
+        for option in params
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+    spelt: list[str] = []
+    rest = list(reversed(args))
+    while rest:
+        word = rest[-1]
+        is_long = word.startswith("--")
+        name, equals, _ = word.partition("=") if is_long else (word, "", "")
+        option = options.get(name)
+        if option is None:
+            break
+        rest.pop()
+        spelt.append(word if is_long else max(option.opts, key=len))
+        if rest and not equals and not option.is_flag:
+            spelt.append(rest.pop())
+    return spelt + rest[::-1]

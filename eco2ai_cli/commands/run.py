@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eco2ai_cli import config, talk
-from eco2ai_cli.commands.eager import help_option
+from eco2ai_cli.commands.eager import QuickCommand, help_option
 from eco2ai_cli.errors import WrongUsage
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch.ending import end_like
@@ -38,7 +38,9 @@ _KEY_OF_OPTION = {
 """The configuration key that an option sets. Values are checked there, whatever their origin."""
 
 
-@click.command(add_help_option=False, context_settings={"allow_interspersed_args": False})
+@click.command(
+    add_help_option=False, context_settings={"allow_interspersed_args": False}
+)
 @click.option("-p", "--project", metavar="NAME", help="The project that this run belongs to.")
 @click.option("-d", "--description", metavar="TEXT", help="What is special about this run.")
 @click.option("-o", "--output", metavar="FILE", help="The ledger.  [default: emission.csv]")
