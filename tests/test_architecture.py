@@ -22,6 +22,7 @@ FLOORS = [
         "uncertainty",
         "coefficients",
         "gazetteer",
+        "user_csv",
         "spelling",
         "config_kinds",
         "config_keys",

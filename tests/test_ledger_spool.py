@@ -179,6 +179,10 @@ ledger.append(path, [a_row(id="1")])
 spool.put(path, [a_row(id="1"), a_row(id="2")])
 os.chmod(path, 0o444)
 os.chmod(path + ".spool", 0o555)
+other = path + "-other"
+ledger.append(other, [a_row(id="1")])
+spool.put(other, [a_row(id="2")])
+CliRunner().invoke(report, [other, "--json"])  # loads what nobody may not read in our folders
 os.chmod(os.path.dirname(path), 0o555)
 if os.geteuid() == 0:  # who may do anything is no test of permissions
     os.chdir(os.path.dirname(path))

@@ -39,7 +39,9 @@ _KEY_OF_OPTION = {
 
 
 @click.command(
-    add_help_option=False, context_settings={"allow_interspersed_args": False}
+    cls=QuickCommand,
+    add_help_option=False,
+    context_settings={"allow_interspersed_args": False},
 )
 @click.option("-p", "--project", metavar="NAME", help="The project that this run belongs to.")
 @click.option("-d", "--description", metavar="TEXT", help="What is special about this run.")
