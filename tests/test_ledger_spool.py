@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ledger_rows import ROOT, a_row, first_broken_row, fork_writers, rows_of, run_python
 
 from eco2ai_cli import ledger
-from eco2ai_cli.ledger import claim, spool
+from eco2ai_cli.ledger import claim, lock, spool
 from eco2ai_cli.ledger.lock import spool_of
 from eco2ai_cli.ledger.reader import Row, Skipped, read
 from eco2ai_cli.ledger.search import holds
@@ -455,3 +455,12 @@ def test_row_chained_without_the_key_is_not_made_one_of_the_key(path: Path) -> N
     (note,) = ledger.take_in(str(path), key=b"0123456789abcdef")
     assert "another key" in note
     assert waiting.exists()
+
+
+def test_claim_that_is_gone_by_the_end_does_not_keep_ours(path: Path) -> None:
+    spool.put(str(path), [a_row(id="1")])
+    folder = lock.spool_of(str(path))
+    gone = claim.make(folder)[0]
+    with spool.taken_in(str(path), lambda _: 0, alone=True, key=None):
+        os.unlink(gone)
+    assert not os.path.exists(folder)

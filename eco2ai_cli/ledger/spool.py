@@ -147,9 +147,10 @@ def _forget(taken: Sequence[str], others: Sequence[str], own: str) -> None:
     except OSError:
         claim.leave(own)
         return
-    with suppress(OSError):
-        for file in (*others, own):
+    for file in (*others, own):
+        with suppress(OSError):  # whoever has finished meanwhile took his own away
             os.unlink(file)
+    with suppress(OSError):
         os.rmdir(os.path.dirname(own))
 
 
