@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from time import time
@@ -17,8 +17,8 @@ from eco2ai_cli.commands import report_table
 from eco2ai_cli.commands.progress import bar
 from eco2ai_cli.errors import Eco2aiError, WrongUsage
 from eco2ai_cli.ledger import stamps
-from eco2ai_cli.ledger.reader import Part, Reading, Skipped, parts
-from eco2ai_cli.report import Question, Report, dimension, files, order, summarise_parts
+from eco2ai_cli.ledger.reader import Skipped
+from eco2ai_cli.report import Question, Report, dimension, files, order, summarise_ledgers
 
 _DEFAULT_LEDGER = "emission.csv"
 _SKIPPED_ROWS_SHOWN = 5
@@ -149,20 +149,8 @@ def _copied(path: str, target: str) -> str:
 
 
 def _summed_up(paths: Sequence[str], question: Question) -> Report:
-    reading = Reading(question.columns, stamps.latest_start(time()), question.figures)
     with bar("reading", sum(map(_size_bytes, paths))) as tell:
-        return summarise_parts(lambda: _all(paths, reading, tell), question)
-
-
-def _all(paths: Iterable[str], reading: Reading, tell: Callable[[int], None]) -> Iterator[Part]:
-    before_bytes = 0
-    for path in paths:
-        yield from parts(path, reading, tick=partial(_tell_more, tell, before_bytes))
-        before_bytes += _size_bytes(path)
-
-
-def _tell_more(tell: Callable[[int], None], before_bytes: int, done_bytes: int) -> None:
-    tell(before_bytes + done_bytes)
+        return summarise_ledgers(paths, question, stamps.latest_start(time()), tell)
 
 
 def _size_bytes(path: str) -> int:

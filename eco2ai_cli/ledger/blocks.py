@@ -1,17 +1,19 @@
 """Read a ledger by blocks of rows, column by column: what is plain costs no step of Python a cell.
 
-A row is plain if its line has the header's count of cells, its quotes are those of RFC 4180, the
-cells that are wanted are not quoted, and its figures are figures or not known, but one at least
-is. Every other row is left to `rows.row_of`; what both make of a plain row is the same.
+A row is plain if its line has the header's count of cells, its quotes are those of RFC 4180, and
+its figures are figures or not known, but one at least is. Every other row is left to
+`rows.row_of`; what both make of a plain row is the same.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, compress
 from typing import NamedTuple
 
+from eco2ai_cli.ledger import stamps
+from eco2ai_cli.ledger.quotes import unquoted, with_quoted, without_quoted
 from eco2ai_cli.ledger.rows import Reading, Row, words
 
 FIGURES = ("duration(s)", "power_consumption(kWh)", "CO2_emissions(kg)", "cost")
@@ -74,52 +76,60 @@ class Block(NamedTuple):
 NO_ROWS = Block({}, [])
 
 
-def without_quoted(data: bytes) -> bytes | None:
-    """Return lines with `"` in place of each quoted cell; None if their quotes are not plain.
-
-    Plain: each quote that opens a cell stands after a comma. Line ends within quoted cells go
-    with them.
-    """
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n")
-    if b'"' not in data:
-        return data
-    pieces = data.split(b'"')
-    outside = pieces[::2]
-    if len(pieces) % 2 == 0 or not outside[0]:
-        return None
-    # Nothing stands between two quotes where one is doubled. What follows on a closing quote
-    # stays in its cell, which is then no plain one if it is wanted.
-    if {piece[-1:] for piece in outside[:-1]} <= {b"", b","}:
-        return b'"'.join(outside)
-    return None
+Columns = dict[str, Sequence[bytes]]
 
 
 def plain_rows(
     names: Sequence[str], reading: Reading
-) -> Callable[[bytes], tuple[Block, list[int]]]:
-    """Return a function that makes a block of bare lines, and tells which lines are not plain."""
-    at = {name: number for number, name in enumerate(names)}
-    texts = [(name, at.get(name)) for name in dict.fromkeys((*TEXTS, *reading.columns))]
-    figures = [at.get(name) for name in (*FIGURES, *reading.figures)]
-    width = len(names)
+) -> Callable[[bytes], tuple[Block, list[int]] | None]:
+    """Return a function that makes a block of lines, and tells which of their rows are not plain.
 
-    def rows(bare: bytes) -> tuple[Block, list[int]]:
+    It returns None if there are no lines, or if they have to be read one by one.
+    """
+    at = {name: number for number, name in enumerate(names)}
+    texts = dict.fromkeys((*TEXTS, *reading.columns))
+    figures = (*FIGURES, *reading.figures)
+    wanted = {name: at[name] for name in (*texts, *figures) if name in at}
+    width = len(names)
+    horizon = stamps.day_before(reading.latest).encode() if reading.latest else b""
+    is_by_time = "start_time" in reading.columns
+
+    def columns_of(bare: bytes) -> tuple[Columns, list[bool]]:
         cells, good = _cells(bare, width)
-        count = sum(good)
-        absent = [b""] * count
-        found = {name: absent if i is None else cells[i :: width + 1] for name, i in texts}
-        odd = _odd_texts(found, reading.latest.encode())
+        absent = [b""] * sum(good)
+        columns: Columns = dict.fromkeys((*texts, *figures), absent)
+        columns.update((name, cells[number :: width + 1]) for name, number in wanted.items())
+        return columns, good
+
+    def rows(data: bytes) -> tuple[Block, list[int]] | None:
+        bare = without_quoted(data)
+        if not bare:
+            return None
+        columns, good = columns_of(bare)
+        found = {name: columns[name] for name in texts}
+        written = _all_of(found)
+        if b'"' in written:
+            shown = with_quoted(data)
+            if shown is None:
+                return None
+            columns, good = columns_of(shown)
+            columns = {name: list(map(unquoted, cells)) for name, cells in columns.items()}
+            found = {name: columns[name] for name in texts}
+            written = _all_of(found)
+        odd = _odd_starts(columns["start_time"], horizon, is_exact=is_by_time)
+        if not written.isascii():
+            odd.update(n for cells in found.values() for n in _not_utf8(cells))
+        may_have_underscores = b"_" in data
         values: list[Sequence[float | None]] = []
-        for i in figures:
-            column, bad = _values(absent if i is None else cells[i :: width + 1])
+        for name in figures:
+            column, bad = _values(columns[name], may_have_underscores=may_have_underscores)
             values.append(column)
             odd |= bad
-        if figures[0] is None or not all(cells[figures[0] :: width + 1]):
+        if not all(columns[FIGURES[0]]):
             odd.update(n for n, known in enumerate(zip(*values[:3], strict=True)) if not any(known))
         if odd:
-            plain = [number not in odd for number in range(count)]
-            found = {name: list(compress(column, plain)) for name, column in found.items()}
+            plain = [number not in odd for number in range(len(values[0]))]
+            found = {name: list(compress(cells, plain)) for name, cells in found.items()}
             values = [list(compress(column, plain)) for column in values]
             left = iter(plain)
             good = [is_good and next(left) for is_good in good]
@@ -128,6 +138,10 @@ def plain_rows(
         return block, [number for number, is_good in enumerate(good) if not is_good]
 
     return rows
+
+
+def _all_of(columns: Columns) -> bytes:
+    return b"".join(chain.from_iterable(columns.values()))
 
 
 def _cells(bare: bytes, width: int) -> tuple[list[bytes], list[bool]]:
@@ -147,19 +161,23 @@ def _cells(bare: bytes, width: int) -> tuple[list[bytes], list[bool]]:
     return whole.split(b",")[:-1], good
 
 
-def _odd_texts(texts: Mapping[str, Sequence[bytes]], latest: bytes) -> set[int]:
-    """Return the rows with a cell that is quoted or not UTF-8, or with a stamp to look at twice."""
+def _odd_starts(starts: Sequence[bytes], horizon: bytes, *, is_exact: bool) -> set[int]:
+    """Return the rows with a stamp to look at twice: after the horizon, or with an odd end.
+
+    The end of a stamp is of consequence only where rows are told apart by it.
+    """
     odd: set[int] = set()
-    for column in texts.values():
-        joined = b",".join(column)
-        if b'"' in joined or not (joined.isascii() or _is_utf8(joined)):
-            odd.update(n for n, cell in enumerate(column) if b'"' in cell or not _is_utf8(cell))
-    starts = texts["start_time"]
-    if not _PLAIN_ENDS.issuperset({start[_SECONDS:] for start in starts}):
+    if is_exact and not _PLAIN_ENDS.issuperset({start[_SECONDS:] for start in starts}):
         odd.update(n for n, start in enumerate(starts) if start[_SECONDS:] not in _PLAIN_ENDS)
-    if latest and max(starts, default=b"") > latest:
-        odd.update(n for n, start in enumerate(starts) if start > latest)
+    if horizon and max(starts, default=b"") > horizon:
+        odd.update(n for n, start in enumerate(starts) if start > horizon)
     return odd
+
+
+def _not_utf8(cells: Sequence[bytes]) -> Iterator[int]:
+    joined = b",".join(cells)  # a comma ends a character that is cut
+    if not (joined.isascii() or _is_utf8(joined)):
+        yield from (number for number, cell in enumerate(cells) if not _is_utf8(cell))
 
 
 def _is_utf8(cell: bytes) -> bool:
@@ -170,14 +188,17 @@ def _is_utf8(cell: bytes) -> bool:
     return True
 
 
-def _values(cells: Sequence[bytes]) -> tuple[Sequence[float | None], set[int]]:
+def _values(
+    cells: Sequence[bytes], *, may_have_underscores: bool
+) -> tuple[Sequence[float | None], set[int]]:
     """Return cells as numbers, and which of those that hold any hold none that is 0 or more."""
     if not any(cells):
         return [None] * len(cells), set()
     try:
         values = list(map(float, cells))
         # A NaN makes the sum one, which is not less than anything.
-        if min(values, default=0.0) >= 0 and sum(values) < math.inf and b"_" not in b"".join(cells):
+        is_good = min(values, default=0.0) >= 0 and sum(values) < math.inf
+        if is_good and not (may_have_underscores and b"_" in b"".join(cells)):
             return values, set()
     except ValueError:
         pass

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from io import TextIOWrapper
+from io import BufferedReader, FileIO, RawIOBase, TextIOWrapper
 from typing import Any, NamedTuple
 
 from eco2ai_cli.errors import LedgerError
 from eco2ai_cli.ledger.columns import PAPER_COLUMNS, ROW_HASH
-from eco2ai_cli.ledger.header import not_a_ledger, shortened
+from eco2ai_cli.ledger.header import HEAD_BYTES, not_a_ledger, not_text, shortened
+from eco2ai_cli.ledger.lock import size_between_writes
 
 _RECORDS_A_TICK = 256
+_LOCK_TIMEOUT_S = 1.0
 
 
 class Record(NamedTuple):
@@ -34,8 +38,13 @@ def records(path: str, tick: Callable[[int], object] = bool) -> Iterator[Record]
     """
     csv.field_size_limit(sys.maxsize)
     try:
-        with open(path, "rb") as file:
-            text = TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+        with FileIO(path) as file:
+            beginning = _Beginning(file, _size_bytes(file, path))
+            whole = BufferedReader(beginning, HEAD_BYTES)
+            head = whole.peek()
+            if b"\0" in head.partition(b"\n")[0]:  # a device may have no end to its first line
+                raise not_a_ledger(path, not_text(head))
+            text = TextIOWrapper(whole, "utf-8-sig", errors="surrogateescape", newline="")
             reader = csv.reader(text)
             try:
                 names = next(reader, None)
@@ -44,11 +53,12 @@ def records(path: str, tick: Callable[[int], object] = bool) -> Iterator[Record]
             if names is None:
                 return
             if not (ROW_HASH in names or set(PAPER_COLUMNS) <= set(names)):
-                raise not_a_ledger(path, f"its first line is {shortened(names)}")
+                why = not_text(head) or f"its first line is {shortened(names)}"
+                raise not_a_ledger(path, why)
             yield Record(1, names)
             for count, record in enumerate(_rows(reader)):
                 if count % _RECORDS_A_TICK == 0:
-                    tick(file.tell())
+                    tick(beginning.read_bytes)
                 yield record
     except FileNotFoundError:
         raise LedgerError(
@@ -56,6 +66,36 @@ def records(path: str, tick: Callable[[int], object] = bool) -> Iterator[Record]
         ) from None
     except OSError as error:
         raise LedgerError(f"cannot read the ledger `{path}`: {error.strerror}") from error
+
+
+class _Beginning(RawIOBase):
+    """As much of an open file as was there when nobody wrote: what comes then may be half a row.
+
+    `read_bytes` is how much of it was read.
+    """
+
+    def __init__(self, file: FileIO, size_bytes: int | None) -> None:
+        self._file = file
+        self._left_bytes = sys.maxsize if size_bytes is None else size_bytes
+        self.read_bytes = 0
+
+    def readable(self) -> bool:
+        """Tell that this can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on, to the end of the beginning."""
+        count = self._file.readinto(memoryview(buffer)[: self._left_bytes]) or 0
+        self._left_bytes -= count
+        self.read_bytes += count
+        return count
+
+
+def _size_bytes(file: FileIO, path: str) -> int | None:
+    """Return how much of a file is whole; None for what has no size."""
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return None
+    return size_between_writes(file.fileno(), path, _LOCK_TIMEOUT_S)
 
 
 def _rows(reader: Any) -> Iterator[Record]:

@@ -34,6 +34,15 @@ def latest_start(now_s: float) -> str:
     return datetime.fromtimestamp(now_s + _SKEW_S, timezone.utc).strftime(_FORM)
 
 
+def day_before(moment: str) -> str:
+    """Return the moment a day before one that `latest_start` returned.
+
+    A stamp that is no later as text is none of a moment later than that, wherever it was written:
+    offsets are less than a day.
+    """
+    return str(datetime.fromisoformat(moment) - timedelta(days=1))
+
+
 def begins_after(stamp: str, latest: str) -> bool:
     """Tell whether a stamp is later than `latest`, wherever it may have been written."""
     began = utc(stamp)

@@ -15,6 +15,7 @@ from eco2ai_cli.report.sums import Sums
 
 Labels = tuple["str | None", ...]
 _TO_BE_KNOWN = ("duration_s", "energy_kwh", "emissions_kg")
+_ROWS_PENDING = 1 << 13
 _KIND_COLUMNS = ("exit_status", "stop_reason", "currency", "caveats")
 
 
@@ -147,27 +148,44 @@ class Alike:
         self._cuts = [len("2022-07-01 12") if d.is_time else None for d in question.by]
         self._question = question
         self._sums: defaultdict[tuple[bytes, ...], Sums] = defaultdict(Sums)
+        self._pending: defaultdict[tuple[bytes, ...], list[Figures]] = defaultdict(list)
+        self._pending_rows = 0
 
-    def add(self, block: Block, chosen: Sequence[bool] | None) -> None:
-        """Add the rows of a block, or those of them that are chosen."""
+    def add(self, block: Block, chosen: Sequence[bool]) -> None:
+        """Add those rows of a block that are chosen."""
         columns = [block.texts[name] for name in self._columns]
         for number, cut in enumerate(self._cuts):
             if cut:
                 columns[number] = [cell[:cut] for cell in columns[number]]
-        kinds: Iterable[tuple[bytes, ...]] = zip(*columns, strict=True)
-        figures: Iterable[Figures] = block.figures
-        if chosen is not None:
-            kinds, figures = compress(kinds, chosen), compress(figures, chosen)
-        found: defaultdict[tuple[bytes, ...], list[Figures]] = defaultdict(list)
-        for kind, of_row in zip(kinds, figures, strict=True):
-            found[kind].append(of_row)
-        for kind, of_kind in found.items():
-            self._sums[kind].add(of_kind)
+        pending = self._pending
+        kinds = compress(zip(*columns, strict=True), chosen)
+        for kind, figures in zip(kinds, compress(block.figures, chosen), strict=True):
+            pending[kind].append(figures)
+        self._pending_rows += len(chosen)
+        if self._pending_rows > _ROWS_PENDING:
+            self._settle()
+
+    def merge(self, sums: Mapping[tuple[bytes, ...], Sums]) -> None:
+        """Add the sums of another, by kind, that answers the same question."""
+        for kind, others in sums.items():
+            self._sums[kind].merge(others)
+
+    def sums(self) -> Mapping[tuple[bytes, ...], Sums]:
+        """Return the sums by kind."""
+        self._settle()
+        return self._sums
 
     def groups(self) -> Iterator[tuple[Labels, Sequence[str | None], Sums]]:
         """Yield the labels, the kind and the sums of rows that are alike."""
         asked = len(self._cuts)
-        for cells, sums in self._sums.items():
+        for cells, sums in self.sums().items():
             texts = [cell.decode() or None for cell in cells]
-            sums.settle()
             yield self._question.labels(texts[:asked]), texts[asked:], sums
+
+    def _settle(self) -> None:
+        for kind, figures in self._pending.items():
+            sums = self._sums[kind]
+            sums.add(figures)
+            sums.settle()
+        self._pending.clear()
+        self._pending_rows = 0

@@ -23,9 +23,9 @@ class Ids:
         self._files: list[BinaryIO] = []
         self._kept = 0
 
-    def add(self, ids: Iterable[bytes]) -> None:
-        """Remember ids."""
-        self._pending.extend(map(hash, ids))
+    def add(self, hashes: Iterable[int]) -> None:
+        """Remember ids, by the hashes of their bytes."""
+        self._pending.extend(hashes)
         if len(self._pending) > _PENDING:
             self._settle()
 
