@@ -45,6 +45,11 @@ _METHODS = {
     # NVML: +-5 % by its reference; Yang et al., Part-time Power Measurements, 2023.
     ("gpu", "nvml-energy"): Band(0.92, 1.08),
     ("gpu", "nvml-power"): Band(0.8, 1.25),
+    # No reference tells; AMD's sensors of consumer cards see the chip and not all of the board.
+    ("gpu", "hwmon-energy"): Band(0.85, 1.2),
+    ("gpu", "hwmon-power"): Band(0.75, 1.45),
+    ("gpu", "amdsmi-energy"): Band(0.85, 1.2),
+    ("gpu", "amdsmi-power"): Band(0.75, 1.45),
 }
 _SHARED: dict[Component, Band] = {
     "cpu": Band(0.7, 1.45),
@@ -64,13 +69,16 @@ _UNTOLD = frozenset(
     {
         "cpu-unmetered",
         "end-unseen",
+        "gpu-brief",
         "gpu-by-device",
+        "gpu-in-package",
         "gpu-late",
         "gpu-lost",
         "gpu-order",
         "gpu-unavailable",
         "gpu-unknown",
         "gpu-unmetered",
+        "gpu-unseen",
         "internal-error",
         "memory-unknown",
         "ram-unmetered",

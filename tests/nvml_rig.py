@@ -53,12 +53,19 @@ def fake_proc(
     namespace: int = 4026531836,
     commands: Mapping[int, str] = MappingProxyType({}),
 ) -> Path:
-    """Lay out a /proc with these processes, in the PID namespace of that inode."""
+    """Lay out a /proc with these processes, in the PID namespace of that inode.
+
+    Each has the files open that its command names: `python /dev/nvidia0`.
+    """
     (folder / "self" / "ns").mkdir(parents=True)
     (folder / "self" / "ns" / "pid").symlink_to(f"pid:[{namespace}]")
     for pid, parent in parents.items():
         (folder / str(pid)).mkdir()
-        (folder / str(pid) / "comm").write_text(commands.get(pid, "python") + "\n")
+        name, *files = commands.get(pid, "python").split()
+        (folder / str(pid) / "comm").write_text(name + "\n")
+        (folder / str(pid) / "fd").mkdir()
+        for number, file in enumerate(files):
+            (folder / str(pid) / "fd" / str(number)).symlink_to(file)
         (folder / str(pid) / "stat").write_text(f"{pid} (a) b) S {parent} " + "0 " * 48)
     return folder
 

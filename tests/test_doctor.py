@@ -433,7 +433,7 @@ def test_the_command_prints_json_alone(tmp_path: Path) -> None:
     assert set(json.loads(result.stdout)["grades"]) == {"cpu", "ram", "gpu", "intensity"}
 
 
-@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("columns", [40, 60, 80])
 def test_no_row_is_wider_than_the_terminal_but_those_to_copy(columns: int) -> None:
     terminal = Terminal([*ECO2AI, "doctor"], columns=columns, rows=24)
     assert terminal.finish() == 0

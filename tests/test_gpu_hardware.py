@@ -181,7 +181,11 @@ class Metered:
         return list(self.meter.sample(self._usage, time.monotonic()))
 
     def fresh(self) -> tuple[float, Reading]:
-        """Have the worker settle what is open; when, and the one reading there has to be."""
+        """Take the values of now; when, and the one reading there has to be.
+
+        Just after a full second, for of a shared device what is left of one is not settled.
+        """
+        time.sleep(1.1 - time.monotonic() % 1)
         self.meter.finish()
         (reading,) = self.look()
         return time.monotonic(), reading

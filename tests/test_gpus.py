@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eco2ai_cli.meters.gpu_dial import GpuDial, Look
@@ -210,6 +211,115 @@ def test_what_began_between_two_moments_counts_only_if_nobody_else_was_there() -
         assert used_j(gpu) == expected_j
 
 
+def test_beside_another_run_what_is_before_the_first_full_second_is_not_paid() -> None:
+    job = Job(RUNS[0], True, NAMED, "/nonexistent", disputed=True)
+    gpu = Gpu("GPU-1", None)
+    gpu.take(0.0, 0.0, Residents(frozenset({10}), aligned=False), {}, job)
+    gpu.take(40.0, 0.4, Residents(frozenset({10})), {}, job)
+    reading = gpu.reading(True, "nvml-energy", None, {})
+    assert (reading.energy_j, reading.method, reading.caveats) == (None, "none", {"gpu-brief"})
+    gpu.take(100.0, 1.0, None, {}, job)
+    reading = gpu.reading(True, "nvml-energy", None, {})
+    assert (reading.energy_j, reading.caveats) == (100, frozenset())
+
+
+@pytest.mark.parametrize(("on", "expected_j"), [({10}, 40), ({10, 20}, 0)])
+@pytest.mark.parametrize("disputed", [False, True])
+def test_a_run_that_is_over_before_a_full_second_pays_for_what_was_surely_its_own(
+    on: set[int], expected_j: float, disputed: bool
+) -> None:
+    job = Job(RUNS[0], True, NAMED, "/nonexistent", disputed=disputed)
+    gpu = Gpu("GPU-1", None, idle_w=30.0)
+    gpu.take(0.0, 0.0, Residents(frozenset(on), aligned=False), {}, job)
+    gpu.take(40.0, 0.4, None, {}, job)
+    gpu.end()
+    reading = gpu.reading(True, "nvml-power", None, {})
+    assert reading.energy_j == (None if disputed else expected_j)
+    assert ("gpu-brief" in reading.caveats) is disputed
+
+
+class Stay(NamedTuple):
+    """A run with one process on the device, all in tenths of a second; `busy`: while it is on."""
+
+    begins: int
+    ends: int
+    comes: int
+    leaves: int
+    busy: float = 0.0
+
+
+def stay(begins: int, lasts: int, waits: int, stays: int, busy: float) -> Stay:
+    return Stay(begins, begins + lasts, begins + waits, begins + waits + stays, busy)
+
+
+STAYS = st.builds(
+    stay,
+    st.integers(0, 14),
+    st.integers(1, 22),
+    st.integers(0, 6),
+    st.integers(1, 20),
+    st.sampled_from([0.0, 1.0, 7.0]),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(STAYS, min_size=2, max_size=4), st.sampled_from([0.0, 10.0, 400.0]), st.booleans())
+@example([Stay(0, 30, 0, 13), Stay(14, 30, 14, 30)], 0.0, False)  # one goes, another comes
+@example([Stay(0, 13, 0, 13, 1.0), Stay(0, 30, 0, 30, 7.0)], 10.0, True)  # busy once it is gone
+def test_runs_that_come_and_go_at_any_time_never_sum_to_more_than_was_drawn(
+    runs: list[Stay], idle_w: float, late: bool
+) -> None:
+    """A run looks ten times a second until the first full one, then at each, and when it ends.
+
+    The driver's list is of the moment, and its busy times are of all who were there since. `late`:
+    those who are busy are so in the second half of each second alone.
+    """
+    shown_j = sum(measured(n, frozenset({n}), runs, idle_w, late) for n in range(len(runs)))
+    drawn_tenths = {t for run in runs for t in range(run.begins, run.ends)}
+    assert shown_j <= 10.0 * len(drawn_tenths) * (1 + 1e-9)
+
+
+@given(st.lists(STAYS, min_size=2, max_size=4), st.sampled_from([0.0, 10.0, 400.0]), st.booleans())
+def test_a_run_inside_another_never_has_more_than_that(
+    runs: list[Stay], idle_w: float, late: bool
+) -> None:
+    """The first is inside the last, which also has a process of its own on the device."""
+    outer = Stay(0, 60, runs[-1].comes, runs[-1].leaves, runs[-1].busy)
+    runs = [run._replace(begins=run.begins + 1) for run in runs[:-1]] + [outer]
+    number = len(runs) - 1
+    inner_j = measured(0, frozenset({0}), runs, idle_w, late)
+    assert inner_j <= measured(number, frozenset({0, number}), runs, idle_w, late) * (1 + 1e-9)
+
+
+def measured(
+    number: int, tree: frozenset[int], runs: list[Stay], idle_w: float, late: bool
+) -> float:
+    """Return the joules that run `number` is charged for its tree, on a device of 100 W."""
+    run = runs[number]
+    gpu, looked = Gpu("GPU-1", None, idle_w=idle_w), run.begins
+    others = (one for n, one in enumerate(runs) if n != number)
+    disputed = any(one.begins <= run.begins < one.ends for one in others)
+    job = Job(tree, True, NAMED, "/nonexistent", disputed=disputed)
+    for tenth in range(run.begins, run.ends + 1):
+        aligned, last = tenth % 10 == 0, tenth == run.ends
+        if not (aligned or last or tenth <= run.begins + -run.begins % 10):
+            continue
+        here = frozenset(n for n, one in enumerate(runs) if one.comes <= tenth < one.leaves)
+        span = range(looked, tenth)
+        worked = {n: [works(one, t, late) for t in span] for n, one in enumerate(runs)}
+        busy = {n: runs[n].busy * sum(tenths) for n, tenths in worked.items() if any(tenths)}
+        seen = None if last else Residents(here, aligned)
+        gpu.take(10.0 * (tenth - looked), (tenth - looked) / 10, seen, busy, job)
+        looked = tenth
+    gpu.end()
+    return used_j(gpu)
+
+
+def works(run: Stay, tenth: int, late: bool) -> bool:
+    """Tell whether a run keeps the device busy in a tenth."""
+    return run.busy > 0 and run.comes <= tenth < run.leaves and (not late or tenth % 10 >= 5)
+
+
 def test_slices_share_the_device_by_their_size() -> None:
     job = Job(RUNS[0], True, NAMED, "/nonexistent")
     gpu = Gpu("MIG-1", "1g", part=2 / 7)
@@ -229,7 +339,9 @@ def test_a_gpu_never_runs_backwards(
     job = Job(RUNS[0], True, NAMED, "/nonexistent")
     for (pids, busy, watts), kind in looks:
         seen = Residents(pids, kind == "full") if kind in ("full", "off") else None
-        gpu.take(watts, 1.0, seen, None if kind == "energy" else busy, job)
+        gpu.take(watts, 1.0, seen, busy, job)
+        if kind == "last":
+            gpu.end()
         assert used_j(gpu) >= shown_j - 1e-9
         shown_j = used_j(gpu)
 
@@ -262,7 +374,10 @@ SLICED = (
         ("aa11", ""),
         ("NoDevFiles", ""),
         ("MIG-5c1e", ""),
+        ("9" * 5000, ""),
+        ("1," + "0" * 5000 + ",2", "1"),
     ],
+    ids=lambda value: value[:20],
 )
 def test_cuda_visible_devices_is_read_as_cuda_reads_it(words: str, seen: str) -> None:
     expected = {UUIDS[int(digit)] for digit in seen}
@@ -296,21 +411,22 @@ def test_cuda_visible_devices_goes_before_nvidia_visible_devices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "seen"),
+    ("words", "by_cuda", "by_container"),
     [
-        ("MIG-11", {"MIG-11"}),
-        ("MIG-12,GPU-bb33", {"MIG-12", "GPU-bb33"}),
-        ("MIG-GPU-aa11/1/0", {"MIG-11"}),
-        ("MIG-1", set()),  # two begin so
-        ("0", {"MIG-11", "MIG-12"}),  # which one CUDA takes is not told
-        ("GPU-aa,1", {"MIG-11", "MIG-12", "GPU-bb33"}),
+        ("MIG-11", {"MIG-11"}, {"MIG-11"}),
+        ("MIG-12,GPU-bb33", {"MIG-12", "GPU-bb33"}, {"MIG-12", "GPU-bb33"}),
+        ("MIG-GPU-aa11/1/0", {"MIG-11"}, {"MIG-11"}),
+        ("MIG-1", set(), {"MIG-11", "MIG-12", "GPU-bb33"}),  # two begin so
+        ("0", {"MIG-11"}, {"MIG-11", "MIG-12"}),
+        ("GPU-aa,1", {"MIG-11", "GPU-bb33"}, {"MIG-11", "MIG-12", "GPU-bb33"}),
     ],
 )
-def test_slices_are_given_by_their_names_or_with_their_device(words: str, seen: set[str]) -> None:
-    assert visible({"CUDA_VISIBLE_DEVICES": words}, SLICED) == seen
-    assert visible({"NVIDIA_VISIBLE_DEVICES": words}, SLICED) == (
-        seen or {"MIG-11", "MIG-12", "GPU-bb33"}
-    )
+def test_slices_are_given_by_their_names_or_with_their_device(
+    words: str, by_cuda: set[str], by_container: set[str]
+) -> None:
+    """A container is given all slices of a device; CUDA then has the first of them."""
+    assert visible({"CUDA_VISIBLE_DEVICES": words}, SLICED) == by_cuda
+    assert visible({"NVIDIA_VISIBLE_DEVICES": words}, SLICED) == by_container
 
 
 @pytest.mark.parametrize(

@@ -264,14 +264,15 @@ def test_two_runs_on_one_device_get_all_of_it_and_no_more(play: Play) -> None:
     assert ours + theirs == pytest.approx(5 * 250)
 
 
-def test_the_last_look_settles_what_is_shared(play: Play) -> None:
+def test_the_last_look_shares_out_idle_power_alone(play: Play) -> None:
+    # Others may be busy for the rest of the second, and have a part in what was drawn until now.
     steps = at_pace([shared(0, at_us=10), shared(250, at_us=11)])
     state = machine(shared(375, at_us=12, compute=THEIRS))
     steps.append(Step(1.5, state, (), full=False, last=True))
-    assert play(steps)[-1][0].energy_j == pytest.approx(75 + 37.5)
-    # The others are gone at the next look, and were there when the second began.
+    assert play(steps)[-1][0].energy_j == pytest.approx(75 + 12.5)
+    # The run goes on: the second is settled at its end, by who was there when it began.
     steps.append(Step(2.0, machine(shared(500, at_us=13, compute=OURS)), TREE))
-    assert play(steps)[-1][0].energy_j == pytest.approx(75 + 37.5 + 37.5)
+    assert play(steps)[-1][0].energy_j == pytest.approx(75 + 75)
 
 
 def test_what_was_settled_before_the_end_is_not_paid_again(play: Play) -> None:
@@ -453,9 +454,45 @@ def test_a_driver_that_speaks_the_containers_pids_is_taken_at_its_word(play: Pla
 def test_a_driver_that_names_nobody_we_know_of_is_not_taken_at_its_word(play: Play) -> None:
     # As in a virtual machine whose driver lives in its host.
     states = [volta(200 * t, compute=70001) for t in range(4)]
-    played = play(at_pace(states))
+    played = play(at_pace(states), commands={OURS: "python /dev/null /dev/nvidia0"})
     assert played[0] == []  # a process may end before it is looked up
     assert [(r.energy_j, r.caveats) for r in played[-1]] == [(600, {"gpu-by-device"})]
+
+
+@pytest.mark.parametrize("ours_from", [9, 2])
+def test_a_process_that_was_killed_and_is_listed_on_proves_nothing(
+    play: Play, ours_from: int
+) -> None:
+    """The driver names 70001, who is gone: no reason to count the device whole."""
+    states = [
+        volta(200 * t, compute=f"70001 {OURS}" if t >= ours_from else 70001) for t in range(5)
+    ]
+    last = play(at_pace(states), commands={OURS: "python /dev/nvidiactl"})[-1]
+    shown = [(r.energy_j, r.caveats) for r in last]
+    # Whom the driver names has a part, by heads: nobody told who was busy.
+    assert shown == ([] if ours_from > 4 else [(200, {"gpu-shared"})])
+
+
+def test_a_driver_that_comes_to_name_ours_is_believed_again(play: Play) -> None:
+    who = [70001, 70001, 70001, OURS, THEIRS, THEIRS, THEIRS]
+    states = [volta(200 * t, compute=pid) for t, pid in enumerate(who)]
+    last = play(at_pace(states), commands={OURS: "python /dev/nvidia0"})[-1]
+    assert [(r.energy_j, r.caveats) for r in last] == [(800, {"gpu-by-device"})]
+
+
+def test_of_two_devices_one_that_keeps_its_list_to_itself_counts_whole_and_the_other_by_use(
+    play: Play,
+) -> None:
+    def two(joules: float) -> str:
+        refused = {"error.DeviceGetComputeRunningProcesses": 4}
+        return machine({**volta(joules), **refused}, volta(joules, compute=THEIRS))
+
+    steps = [Step(t, two(t * 200), TREE) for t in (0.0, 1.0, 2.0)]
+    last = play(steps)[-1]
+    assert [(r.device[:12], r.energy_j, r.caveats) for r in last] == [
+        ("GPU-00000000", 400, {"gpu-by-device"})
+    ]
+    assert play(steps, environ={"CUDA_VISIBLE_DEVICES": "1"})[-1] == []
 
 
 def test_where_processes_of_others_are_hidden_they_stay_others(play: Play) -> None:

@@ -13,7 +13,7 @@ import nvml_rig
 import pytest
 from nvml_rig import fake_proc, machine
 
-from eco2ai_cli.meters.nvml_worker import Slot, State
+from eco2ai_cli.meters.gpu_worker import Slot, State
 from eco2ai_cli.model import Reading
 
 OURS = 100
@@ -250,7 +250,7 @@ theirs = Usage(0.0, None, None, (900,))
 def both():
     return [*sample(), *other.sample(theirs, time.monotonic())]
 
-sampled_until(lambda readings: both() and time.monotonic() > began_s + 3.2)
+sampled_until(lambda readings: both() and time.monotonic() > began_s + 3.7)
 meter.finish(), other.finish()
 readings = both()
 seen_s = time.monotonic() - began_s
@@ -258,8 +258,8 @@ meter.close(), other.close()
 print(json.dumps([sum(r.energy_j for r in readings), seen_s]))
 """,
     )
-    # Each pays its half from the first full second that it sees.
-    assert 200 * (seen_s - 2.0) < both_j < 200 * seen_s
+    # Each pays its half from the first full second that it sees to the last.
+    assert 200 * (seen_s - 3.0) < both_j < 200 * seen_s
 
 
 def test_the_worker_holds_nothing_of_the_commands(meter: Run) -> None:
@@ -394,7 +394,8 @@ def test_a_run_has_the_energy_of_the_gpu_its_command_was_on(wrapped: Wrapped) ->
     run = wrapped(WAITING, "0.compute PID", 2.5)
     drawn_kwh = 200 * run["duration_s"] / 3.6e6
     idle_kwh = run["gpu_idle_energy_kwh"]
-    assert 0.6 * drawn_kwh < run["gpu_energy_kwh"] < 1.02 * drawn_kwh
+    # Beside other runs that are measured, what comes before a full second is nobody's.
+    assert drawn_kwh - 200 * 1.5 / 3.6e6 < run["gpu_energy_kwh"] < 1.02 * drawn_kwh
     assert run["gpu_energy_kwh"] + idle_kwh < 1.02 * drawn_kwh
     assert (run["gpu_method"], run["gpu_name"]) == ("nvml-energy", "NVIDIA Stand-in 1 device(s)")
     assert run["processes"] == 1  # the worker is not of the tree

@@ -229,6 +229,27 @@ def test_runs_that_share_a_machine_look_at_the_same_moments(machine: SimulatedMa
     assert moments[0] % 1.0 == moments[1] % 1.0 == 0.0
 
 
+@pytest.mark.parametrize(("interval_s", "cost_s"), [(0.3, 0.0), (0.45, 0.001), (5.0, 0.008)])
+def test_neither_a_short_interval_nor_dear_looks_take_the_common_moments_away(
+    machine: SimulatedMachine, interval_s: float, cost_s: float
+) -> None:
+    used_s = iter(range(10**6))
+    clock = clock_of(machine)._replace(used_s=lambda: (next(used_s) + 1) // 2 * cost_s)
+    machine.now_s = 1000.37
+    recorder = Recorder(Idle(), interval_s, began_s=0.0, clock=clock, faults=Faults())
+    recorder.longest_step_s = 1.0
+    moments = []
+    for _ in range(120):
+        machine.now_s = recorder.beat()
+        moments.append(machine.now_s)
+    whole = {moment for moment in moments if moment % 1.0 == 0.0}
+    if interval_s < 1:
+        assert {float(second) for second in range(1001, int(moments[-1]))} <= whole
+    else:
+        assert set(moments[20:]) <= whole  # rarer, but no other
+        assert moments[-1] - moments[-2] > 1
+
+
 def test_without_such_a_meter_the_interval_stands() -> None:
     assert choice.longest_step_s(()) == math.inf
 
@@ -341,6 +362,25 @@ def test_what_ran_before_the_first_look_is_modelled_where_a_model_is_allowed(
     assert (cpu.method, cpu.energy_j) == ("rapl", pytest.approx(10.0 + 500.0))
     assert (ram.method, ram.energy_j) == ("rapl", pytest.approx(1.5 + 30.0))
     assert "rapl-start" in cpu.caveats  # a sixth of it
+
+
+def test_memory_that_was_not_read_before_the_first_look_is_not_known(
+    machine: SimulatedMachine,
+) -> None:
+    """As of `true`, which is over before anybody has looked at it."""
+    machine.zone("intel-rapl:0", "package-0", 50.0)
+    machine.zone("intel-rapl:0:0", "dram", 3.0)
+    meter, *_ = choice.open_meters(
+        None, PROCESSOR, 0.375, {}, root=str(machine.root), pause=machine.advance
+    )
+    for _ in range(2):
+        _, ram = meter.sample(Usage(0.001, None, None), machine.now_s)
+        assert (ram.energy_j, ram.method) == (None, "none")
+        assert ram.caveats == {"memory-unknown", "rapl-start"}
+    machine.advance(10.0)
+    _, ram = meter.sample(Usage(1.0, None, None), machine.now_s)
+    assert ram.energy_j is not None
+    assert ram.caveats == frozenset()
 
 
 class Idle:

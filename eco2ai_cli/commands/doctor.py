@@ -16,6 +16,8 @@ from eco2ai_cli.doctor import Diagnosis, Grade, Section, Shortcoming
 from eco2ai_cli.uncertainty import Band
 
 _PLAIN_WIDTH = 80
+_TABLE_WIDTH = 56
+"""Columns below which a table has no room for reasons: they go below each grade then."""
 
 
 @click.command()
@@ -34,14 +36,20 @@ def doctor(as_json: bool) -> None:
 
         click.echo(json.dumps(_record(diagnosis), ensure_ascii=False, indent=2))
         return
-    _echo_grades(diagnosis.grades)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_WIDTH
+    _echo_grades(diagnosis.grades, width)
     for section in diagnosis.sections:
         _echo_section(section, width)
     _echo_shortcomings(diagnosis.shortcomings, width)
 
 
-def _echo_grades(grades: tuple[Grade, ...]) -> None:
+def _echo_grades(grades: tuple[Grade, ...], width: int) -> None:
+    if width < _TABLE_WIDTH:
+        for grade in grades:
+            click.echo(f"{grade.component}: {grade.grade} {_factors(grade.band)}".rstrip(" -"))
+            for line in _wrapped(grade.why, width, 2):
+                click.echo(line)
+        return
     rows = [
         (grade.component, grade.grade, grade.source, _factors(grade.band), grade.why)
         for grade in grades
@@ -80,7 +88,9 @@ def _echo_shortcomings(shortcomings: tuple[Shortcoming, ...], width: int) -> Non
     if not shortcomings:
         click.echo("\nnothing is lacking")
         return
-    click.echo("\nwhat would make it better (nothing is changed by eco2ai)")
+    click.echo()
+    for line in _wrapped("what would make it better (nothing is changed by eco2ai)", width, 0):
+        click.echo(line)
     for number, short in enumerate(shortcomings, 1):
         lines = _wrapped(f"{short.about.replace('_', ' ')}: {short.lacking}", width, 4)
         click.echo(f"\n{number:>2}. {lines[0][4:]}")

@@ -7,9 +7,11 @@ from collections import Counter
 
 from eco2ai_cli import uncertainty
 from eco2ai_cli.config import Config
+from eco2ai_cli.doctor import cards
 from eco2ai_cli.doctor.findings import (
     Fact,
     Grade,
+    GradeWord,
     Section,
     Shortcoming,
     Surroundings,
@@ -19,9 +21,10 @@ from eco2ai_cli.doctor.findings import (
 )
 from eco2ai_cli.doctor.kernel import container, own_pids
 from eco2ai_cli.machine import read_start
+from eco2ai_cli.meters import drm_survey
 from eco2ai_cli.meters.nvml_survey import Device, NvmlSurvey
 
-_PCI_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD"}
+_PCI_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
 _PCI_CLASSES = ("0x03", "0x12")
 """Display controllers and processing accelerators (PCI Code and ID Assignment 1.16, 2023)."""
 _DEVICES = ("nvidia0", "kfd")
@@ -33,6 +36,7 @@ def examine(at: Surroundings, config: Config) -> Section:
     files = [name for name in _DEVICES if os.path.exists(f"{at.root}/dev/{name}")]
     forbidden = config.meters is not None and "nvml" not in config.meters
     survey = NvmlSurvey(False) if forbidden else at.ask_gpus()
+    found = drm_survey.survey(at.root)
     facts = (
         Fact("on_pci_bus", seen, ", ".join(seen) or None),
         Fact("device_files", [f"/dev/{name}" for name in files]),
@@ -44,9 +48,22 @@ def examine(at: Surroundings, config: Config) -> Section:
             [device._asdict() for device in survey.devices],
             "\n".join(_alike(survey.devices)),
         ),
+        *cards.facts(found),
     )
+    if found:
+        files = [name for name in files if name != "kfd"]  # that is theirs
     grade, short = _graded(at, config, survey, seen, files)
-    return Section("gpus", facts, (grade,), tuple(short))
+    other, more = cards.examine(found, at, config)
+    if other is None and found and grade.grade == "none here":
+        grade = grade._replace(why="none beside the processor's own, whose energy is the package's")
+    grades = [grade] if other is None else [other, grade]
+    return Section("gpus", facts, (max(grades, key=_worse),), tuple(short + more))
+
+
+def _worse(grade: Grade) -> int:
+    """Rank a grade: a machine's GPUs are known as well as the least of them."""
+    ranks: list[GradeWord] = ["none here", "measured", "attributed", "not metered"]
+    return ranks.index(grade.grade)
 
 
 def _graded(
@@ -69,7 +86,7 @@ def _graded(
         lacks = _silent(survey, inside)
     elif nvidia or files:
         why = "there is a GPU, and nothing here reads it"
-        lacks = _no_library(inside) if nvidia else _not_nvidia()
+        lacks = _no_library(inside) if nvidia else _no_cards()
     else:
         return Grade("gpu", "none here", "none", "no GPU for computing was found"), []
     return Grade("gpu", "not metered", "none", why), [lacks]
@@ -170,9 +187,10 @@ def _no_library(inside: bool, reason: str = "") -> Shortcoming:
     return Shortcoming("gpus", lacking, "install NVIDIA's driver", ("sudo ubuntu-drivers install",))
 
 
-def _not_nvidia() -> Shortcoming:
+def _no_cards() -> Shortcoming:
     return Shortcoming(
         "gpus",
-        "there is an AMD GPU, and nothing here reads it",
-        "none yet: its energy is not known",
+        "there is an AMD GPU that computes (`/dev/kfd`), and its sensors do not show",
+        "start the container with the GPU's files and with `/sys`",
+        ("docker run --device /dev/kfd --device /dev/dri …",),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from eco2ai_cli.cpus import Processor
@@ -16,10 +16,9 @@ from eco2ai_cli.meters.unmetered import Unmetered
 from eco2ai_cli.model import Reading
 
 if TYPE_CHECKING:
+    from eco2ai_cli.meters.drm_cards import Card
+    from eco2ai_cli.meters.gpu_meter import GpuMeter
     from eco2ai_cli.meters.rapl_survey import Survey
-
-_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
-"""What the kernel shows of NVIDIA's and AMD's compute devices."""
 
 
 def open_meters(
@@ -32,12 +31,14 @@ def open_meters(
     root: str = "",
     pause: Callable[[float], object] = time.sleep,
     disown: Callable[[int], object] = int,
+    apart: bool = True,
 ) -> tuple[Meter, ...]:
     """Open the meters, one source a component; `words` (None: all) are the sources allowed.
 
     `processor` is None where it could not be told: then only RAPL can meter the CPU. `idle` is
     the policy for idle power, see `cpu_share.idle_share`. `root` holds `/proc` and `/sys`, and
-    `pause` waits. `disown` is told the PID of each child that we start for ourselves.
+    `pause` waits. `disown` is told the PID of each child that we start for ourselves, for what can
+    hang; if that is not to be `apart`, it is a thread of ours.
 
     No GPU here: no meter for it, because there is nothing that could use energy.
     """
@@ -61,20 +62,59 @@ def open_meters(
         models = [meter for meter in meters if meter.component in measured]
         meters = [meter for meter in meters if meter.component not in measured]
         meters.append(open_rapl(survey.zones, idle, models, root))
-    library = nvml_library.present()
+    meters += _gpu_meters(allowed, environ, root, disown, apart)
+    return tuple(meters)
+
+
+def _gpu_meters(
+    allowed: Callable[[str], bool],
+    environ: Mapping[str, str],
+    root: str,
+    disown: Callable[[int], object],
+    apart: bool,
+) -> Iterator[Meter]:
+    """Start the meters of the GPUs that are here; what nobody reads is said to be unmetered."""
+    library, cards = nvml_library.present(), _cards(root)
+    sources = [word for word in ("hwmon", "amdsmi") if allowed(word)]
+    gpus: list[GpuMeter] = []
     if library and allowed("nvml"):
         from eco2ai_cli.meters.nvml_meter import NvmlMeter  # only where there is a GPU
 
-        gpu = NvmlMeter(environ)
+        gpus.append(NvmlMeter(environ))
+    if cards and sources:
+        from eco2ai_cli.meters.drm_meter import DrmMeter
+
+        gpus.append(DrmMeter(cards, sources, root))
+    failed = False
+    for gpu in gpus:
         try:
-            disown(gpu.start())
+            if pid := gpu.start(apart=apart):
+                disown(pid)
         except OSError:  # no process left for it
-            meters.append(Unmetered("gpu"))
+            failed = True
         else:
-            meters.append(gpu)
-    elif library or any(map(os.path.exists, _GPU_DEVICES)):
-        meters.append(Unmetered("gpu"))
-    return tuple(meters)
+            yield gpu
+    nvidia = library or os.path.exists("/dev/nvidiactl")
+    unread = nvidia and not (library and allowed("nvml"))
+    unread = unread or (not cards and os.path.exists("/dev/kfd"))
+    if cards and not sources:
+        from eco2ai_cli.meters.drm_cards import is_integrated
+
+        unread = unread or not all(map(is_integrated, cards))
+    if failed or unread:
+        yield Unmetered("gpu")
+
+
+def _cards(root: str) -> tuple[Card, ...]:
+    """Return the GPUs of AMD and Intel; where there is no display at all, for next to nothing."""
+    try:
+        if not any(name.startswith("card") for name in os.listdir(f"{root}/sys/class/drm")):
+            return ()
+    except OSError:
+        return ()
+    from eco2ai_cli.meters.drm_cards import cards
+
+    return cards(root)
 
 
 def _survey(root: str, pause: Callable[[float], object]) -> Survey | None:

@@ -34,10 +34,12 @@ class GpuDial:
 
     Time is cut into windows of at least 0.5 s. A window is paid by the energy counter if that
     moved and the mean power is plausible, else by power x time, which also stands in until the
-    window is long enough. So a counter that resets, sticks or jumps costs one window.
+    window is long enough. So a counter that resets, sticks or jumps costs one window. `source`
+    begins the ledger's words for it: `nvml` makes `nvml-energy` and `nvml-power`.
     """
 
-    def __init__(self, limit_w: float | None = None) -> None:
+    def __init__(self, limit_w: float | None = None, source: str = "nvml") -> None:
+        self._source = source
         self.ceiling_w = limit_w * PLAUSIBLE if limit_w else NO_LIMIT_W
         self._power = Integrator(MAX_GAP_S)
         self._power_j: float | None = None
@@ -58,8 +60,13 @@ class GpuDial:
         if self._base_s is None:
             self._open_window(look)
             return 0.0
-        self._window_j += (self._power_j or 0.0) - (before_j or 0.0)
-        self._judge(look, look.at_s - self._base_s)
+        span_s = look.at_s - self._base_s
+        if self._power_j is not None:
+            self._window_j += self._power_j - (before_j or 0.0)
+        elif look.counter_j is not None and self._base_j is not None:
+            moved_j = max(0.0, look.counter_j - self._base_j)
+            self._window_j = min(moved_j, self.ceiling_w * span_s)  # a coarse figure is one too
+        self._judge(look, span_s)
         shown_j = self._shown_j
         self._shown_j = max(shown_j, self._counter_j + self._integrated_j + self._window_j)
         return self._shown_j - shown_j
@@ -91,7 +98,7 @@ class GpuDial:
     @property
     def energy_j(self) -> float | None:
         """Joules so far; None while neither the counter nor the power has said anything."""
-        return None if self._power_j is None and self._counter_j == 0 else self._shown_j
+        return None if self._power_j is None and self._shown_j == 0 else self._shown_j
 
     @property
     def method(self) -> str:
@@ -99,4 +106,6 @@ class GpuDial:
         if self.energy_j is None:
             return "none"
         by_power_j = self._integrated_j + self._window_j
-        return "nvml-energy" if self._counter_j > by_power_j else "nvml-power"
+        by_counter = self._power_j is None or self._counter_j > by_power_j
+        kind = "energy" if by_counter else "power"
+        return f"{self._source}-{kind}"

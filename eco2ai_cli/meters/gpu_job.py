@@ -11,13 +11,20 @@ from eco2ai_cli.processes.procfs import lineage, read_file
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """Linux's PROC_PID_INIT_INO, 0xEFFFFFFC (include/linux/proc_ns.h, since 3.8)."""
 
+WORKER = b"eco2ai-gpu"
+"""The name of the processes that look at GPUs, for everybody to see."""
+_DEVICE, _WINDOWS = "/dev/nvidia", "/dev/dxg"
+"""The device files of GPUs, the second in the Windows Subsystem for Linux."""
+_MOST_DIGITS = 9
+"""Of an index: beyond some thousands Python refuses to read a number."""
+
 
 class Job(NamedTuple):
     """Whose energy is asked for.
 
     `tree`: its processes by our PIDs. `comparable`: whether the driver speaks of the same PIDs.
     `given`: the UUIDs of the devices and slices that the environment leaves to it, and `doubts`
-    about that. `proc`: where /proc is.
+    about that. `proc`: where /proc is. `disputed`: other runs are measured on this machine.
     """
 
     tree: frozenset[int]
@@ -25,6 +32,7 @@ class Job(NamedTuple):
     given: frozenset[str]
     proc: str = "/proc"
     doubts: frozenset[str] = frozenset()
+    disputed: bool = False
 
     def begot(self, pid: int) -> bool:
         """Tell whether an ancestor of `pid` is in the tree: it was born since that was read."""
@@ -69,34 +77,69 @@ def translated(pids: frozenset[int], tree: frozenset[int], proc: str = "/proc") 
     return bool(pids & tree) and all(os.path.exists(f"{proc}/{pid}") for pid in pids)
 
 
-def unheard_of(pids: frozenset[int], proc: str = "/proc") -> frozenset[int]:
-    """Return `pids` if none of them exists here, else none of them.
+def unheard_of(pids: frozenset[int], tree: frozenset[int], proc: str = "/proc") -> frozenset[int]:
+    """Return `pids` if none of them exists here while the tree has a GPU open, else none of them.
 
+    Drivers go on to list some processes that have been killed: such a list alone proves nothing.
     Where even the first process is hidden from us (`hidepid`), nothing can be said.
     """
     here = any(os.path.exists(f"{proc}/{pid}") for pid in pids)
-    return frozenset() if here or not os.path.exists(f"{proc}/1") else pids
+    if here or not pids or not os.path.exists(f"{proc}/1") or not _has_gpu_open(tree, proc):
+        return frozenset()
+    return pids
+
+
+def _has_gpu_open(tree: frozenset[int], proc: str) -> bool:
+    """Tell whether a process of the tree holds a device file of NVIDIA's, `/dev/nvidia0` or so."""
+    for pid in tree:
+        try:
+            links = [os.readlink(f"{proc}/{pid}/fd/{n}") for n in os.listdir(f"{proc}/{pid}/fd")]
+        except OSError:
+            continue  # it has ended, or a file was closed meanwhile
+        if any(link.removeprefix(_DEVICE).isdecimal() or link == _WINDOWS for link in links):
+            return True
+    return False
+
+
+def others_look(proc: str = "/proc", parent: int | None = None) -> bool:
+    """Tell whether another run looks at GPUs, and may pay for the same: its process is seen.
+
+    `parent`: whose such processes are of our own run; None: our parent. One that was left behind,
+    in the hands of a driver that hangs, has the first process for its parent.
+    """
+    passed = {1, os.getppid() if parent is None else parent}
+    try:
+        pids = [name for name in os.listdir(proc) if name.isdecimal()]
+    except OSError:
+        return False
+    workers = (pid for pid in pids if _comm(pid, proc) == WORKER)
+    return any(next(lineage(int(pid), proc), 1) not in passed for pid in workers)
+
+
+def _comm(pid: str, proc: str) -> bytes:
+    try:
+        return read_file(f"{proc}/{pid}/comm").strip()
+    except OSError:
+        return b""
 
 
 def is_mps_server(pid: int, proc: str = "/proc") -> bool:
     """Tell whether `pid` is the server that runs the work of MPS clients: nobody's own work."""
-    try:
-        return read_file(f"{proc}/{pid}/comm").startswith(b"nvidia-cuda-mps")
-    except OSError:
-        return False
+    return _comm(str(pid), proc).startswith(b"nvidia-cuda-mps")
 
 
 def visible(environ: Mapping[str, str], devices: Sequence[Installed]) -> frozenset[str]:
     """Return the units of `devices` (in NVML's order) that the environment leaves to a job.
 
     `CUDA_VISIBLE_DEVICES` ends at its first invalid word, as CUDA reads it (CUDA C++ Programming
-    Guide, environment variables, 2024); an index is taken for NVML's, see `order_doubts`. Without
+    Guide, environment variables, 2024); an index is taken for NVML's, see `order_doubts`, and of a
+    device in slices CUDA has the first alone (NVIDIA Multi-Instance GPU User Guide, 2024). Without
     it `NVIDIA_VISIBLE_DEVICES` counts, unless it names devices that are not here: then the
     container has already been cut to it, and the indices are the host's.
     """
     words = environ.get("CUDA_VISIBLE_DEVICES")
     if words is not None:
-        return frozenset().union(*_leading(words, devices))
+        return frozenset(units[0] for units in _leading(words, devices))
     everything = frozenset(unit for device in devices for unit in device.units)
     words = environ.get("NVIDIA_VISIBLE_DEVICES", "")
     if words == "none":
@@ -133,6 +176,8 @@ def _leading(words: str, devices: Sequence[Installed]) -> list[tuple[str, ...]]:
 def _named(word: str, devices: Sequence[Installed]) -> list[tuple[str, ...]]:
     """Return the units of each device or slice that goes by `word`: an index, a UUID, its start."""
     if word.isdecimal():
+        if len(word) > _MOST_DIGITS:
+            return []
         return [device.units for device in devices[int(word) : int(word) + 1]]
     if word.startswith("MIG-"):
         slices = [piece for device in devices for piece in device.slices]

@@ -3,7 +3,8 @@
 Time is cut into cells by the looks at who is on the device, which all runs of a machine take at
 the same moments, the full seconds of the monotonic clock. A cell is paid by those who were there
 when it began; where nobody was, by those who are there when it ends. Hence runs that look at the
-same lists never pay for more than the device drew.
+same lists never pay for more than the device drew. What comes before the first full second of a
+run may be in the cell of another, and is paid only where no other run is measured.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ class Residents(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Who pays for a span of time, and what is to be paid so far."""
+    """Who pays for a span of time, and what is to be paid so far.
+
+    `disputed`: it is not aligned, and another run may pay for the same time.
+    """
 
     residents: frozenset[int]
     mine: frozenset[int]
     aligned: bool
+    disputed: bool = False
     drawn_j: float = 0.0
     span_s: float = 0.0
 
@@ -57,7 +62,6 @@ class Gpu:
         self.uuid = uuid
         self.used = False
         self.resident = False
-        self.idle_j = 0.0
         self._name = name
         self._part = part
         self._idle_w = (idle_w or 0.0) * part
@@ -65,8 +69,10 @@ class Gpu:
         self._others: frozenset[int] = _NOBODY
         self._cell: Cell | None = None
         self._ours_j = 0.0
+        self._idle_j = 0.0
         self._shared = False
         self._whole = False
+        self._withheld = False
         self._caveats: set[str] = {"gpu-sliced"} if part < 1 else set()
 
     def take(
@@ -74,37 +80,42 @@ class Gpu:
         drawn_j: float,
         span_s: float,
         seen: Residents | None,
-        busy: Mapping[int, float] | None,
+        busy: Mapping[int, float],
         job: Job,
     ) -> None:
         """Take what the whole device drew in the `span_s` since the last look.
 
-        `seen`: who is there now; None: nobody looked. `busy`: how busy each process kept the
-        device's processors since the last time that was told, in any unit; empty: the driver does
-        not tell; None: nobody asked, so the cell goes on.
+        `seen`: who is there now; None: nobody looked, and the cell goes on. `busy`: how busy each
+        process kept the device's processors since somebody looked, in any unit; empty: the driver
+        does not tell.
         """
         if self._cell is not None:
             cell = self._cell
             drawn_j, span_s = cell.drawn_j + drawn_j * self._part, cell.span_s + span_s
             self._cell = cell._replace(drawn_j=drawn_j, span_s=span_s)
+        was_whole = self._whole
         if seen is not None:
             self._whole = not job.comparable or seen.pids is None
+        if was_whole or self._whole:
+            self._pay_whole(job)
         if self._whole:
             self._take_whole(job)
         elif seen is not None and seen.pids is not None:
             self._tell_apart(seen.pids, job)
             if self._cell is not None:
                 self._settle(self._cell, seen.pids, busy)
-            self._cell = Cell(seen.pids, self._ours, seen.aligned)
-        elif self._cell is not None and busy is not None:
-            self._settle(self._cell, _NOBODY, busy)
-            self._cell = self._cell._replace(drawn_j=0.0, span_s=0.0)
+            disputed = not seen.aligned and job.disputed
+            self._cell = Cell(seen.pids, self._ours, seen.aligned, disputed)
+
+    def _pay_whole(self, job: Job) -> None:
+        """Pay for everything on a device that was given to the job, for nothing on another."""
+        if self._cell is not None and (self.uuid in job.given or self._cell.mine):
+            self._ours_j += self._cell.drawn_j
+        self._cell = None
 
     def _take_whole(self, job: Job) -> None:
-        """Pay for everything on a device that was given to the job, for nothing on another."""
+        """Begin a cell of which nobody tells who is there."""
         given = self.uuid in job.given
-        if self._cell is not None and (given or self._cell.mine):
-            self._ours_j += self._cell.drawn_j
         self._cell = Cell(_NOBODY, _NOBODY, aligned=False)
         self.resident = given
         if given:
@@ -125,25 +136,34 @@ class Gpu:
         if self._ours and self._others:
             self._caveats.add("gpu-shared")
 
-    def _settle(self, cell: Cell, now: frozenset[int], busy: Mapping[int, float] | None) -> None:
+    def _settle(self, cell: Cell, now: frozenset[int], busy: Mapping[int, float]) -> None:
         """Pay for a cell that ends with `now` on the device."""
         mine, there = cell.mine, cell.residents
         if not there:
             mine, there = self._ours & now, now
         if not there:
-            self.idle_j += cell.drawn_j
+            self._idle_j += cell.drawn_j
+        elif cell.disputed:
+            self._withheld = self._withheld or bool(mine)
         elif mine == there and (cell.aligned or now <= self._ours):
             self._ours_j += cell.drawn_j
         elif mine and cell.aligned:
             self._ours_j += self._share(cell, mine, there, busy)
             self._shared = True
 
+    def end(self) -> None:
+        """Pay, when a run ends, for what no full second will settle."""
+        cell = self._cell
+        if cell is not None and not self._whole and not cell.aligned:
+            self._settle(cell, _NOBODY, {})
+            self._cell = cell._replace(drawn_j=0.0, span_s=0.0)
+
     def _share(
         self,
         cell: Cell,
         mine: frozenset[int],
         there: frozenset[int],
-        busy: Mapping[int, float] | None,
+        busy: Mapping[int, float],
     ) -> float:
         """Split a cell: idle power by heads, the rest by who kept the processors busy."""
         of_heads = len(mine) / len(there)
@@ -168,8 +188,13 @@ class Gpu:
         """
         doubts = self._caveats.union(caveats)
         energy_j = self._ours_j + self._open_j()
-        if not known:
+        if known and self._withheld and energy_j == 0:
+            doubts.add("gpu-brief")
+            known = False
+        elif not known:
             doubts.add("gpu-unknown")
+        if not known:
+            method = "none"
         elif self._shared or self._part < 1:
             method += "+share"
         return Reading(
@@ -183,12 +208,26 @@ class Gpu:
             details=MappingProxyType(dict(details)),
         )
 
-    def _open_j(self) -> float:
-        """Return what of the cell that is not over yet is sure to be the tree's."""
+    @property
+    def idle_j(self) -> float:
+        """Joules that were drawn while nobody was there."""
         cell = self._cell
-        if cell is None or not cell.aligned or not cell.mine or cell.mine != cell.residents:
+        nobody = cell is not None and not self._whole and not cell.residents
+        return self._idle_j + (cell.drawn_j if cell is not None and nobody else 0.0)
+
+    def _open_j(self) -> float:
+        """Return what of the cell that is not over yet is sure to be the tree's.
+
+        All of it where it is alone. Else the idle power by heads: who is busy for the rest of the
+        cell has a share in what was drawn until now.
+        """
+        cell = self._cell
+        if cell is None or not cell.aligned or not cell.mine:
             return 0.0
-        return cell.drawn_j
+        if cell.mine == cell.residents:
+            return cell.drawn_j
+        of_heads = len(cell.mine) / len(cell.residents)
+        return min(cell.drawn_j, self._idle_w * cell.span_s) * of_heads
 
 
 def gpu_name(readings: Iterable[Reading]) -> str:

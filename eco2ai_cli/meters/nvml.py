@@ -1,11 +1,12 @@
 """NVIDIA GPUs by NVML, the driver's library: what a run asks of it.
 
 This and `nvml_survey.py` are the only doors to `pynvml`. A call into the driver can hang for
-ever, so this runs in a process of its own, see `nvml_worker.py`.
+ever, so this runs in a process of its own, see `gpu_worker.py`.
 
 Words for doubts: `gpu-shared` (others were on a device of ours), `gpu-sliced`
 (a MIG slice has a part of what all of the device draws), `gpu-by-device` (PIDs cannot be compared:
 the devices visible to the job count whole), `gpu-order` (which these are is not certain),
+`gpu-brief` (it was used for less than a second, which another run may pay for),
 `gpu-unknown` (a device of ours tells neither energy nor power), `gpu-lost` (it fell off the bus),
 `gpu-late` (the driver does not answer, or not in time: the last value stands), `gpu-unavailable`
 (the library is here and does not work).
@@ -23,6 +24,7 @@ from eco2ai_cli.meters.gpu_job import (
     Job,
     Slice,
     order_doubts,
+    others_look,
     own_pid_namespace,
     translated,
     unheard_of,
@@ -79,13 +81,12 @@ class Board:
         self._look, self.seen_s = look, at_s
         return self.dial.advance(look), span_s
 
-    def busy(self, pids: int | None) -> dict[int, float]:
+    def busy(self, pids: int) -> dict[int, float]:
         """Return how busy its processes were, if there were several; `pids` are there now.
 
         MIG has no such figures.
         """
-        crowded = self._crowded or (pids or 0) > 1
-        self._crowded = self._crowded if pids is None else pids > 1
+        crowded, self._crowded = self._crowded or pids > 1, pids > 1
         return self.device.busy() if crowded and self.units[0].handle is self.device else {}
 
     def readings(self) -> list[Reading]:
@@ -115,6 +116,7 @@ class Driver:
         self._given: frozenset[str] = frozenset()
         self._doubts: frozenset[str] = frozenset()
         self._comparable = True
+        self._disputed: bool | None = None
         self._missing: frozenset[int] = frozenset()
 
     def open(self) -> None:
@@ -162,7 +164,10 @@ class Driver:
                 board.lost = True
         if full:
             self._compare(frozenset().union(*(pids for pids in seen.values() if pids)), tree)
-        job = Job(tree, self._comparable, self._given, self._proc, self._doubts)
+        if self._disputed is None:
+            self._disputed = others_look(self._proc)
+        known = (self._given, self._proc, self._doubts, self._disputed)
+        job = Job(tree, self._comparable, *known)
         for board, joules_drawn, span_s in drawn:
             try:
                 self._share_out(board, joules_drawn, span_s, seen, job, (full, aligned, last))
@@ -171,7 +176,8 @@ class Driver:
 
     def _compare(self, listed: frozenset[int], tree: frozenset[int]) -> None:
         """Tell anew whether the driver speaks of our PIDs: it does not, if it names only others."""
-        missing, self._missing = self._missing, unheard_of(listed, self._proc)
+        missing = self._missing
+        self._missing = unheard_of(listed, tree, self._proc) if self._comparable else frozenset()
         if not self._comparable:
             self._comparable = translated(listed, tree, self._proc)
         elif missing & self._missing:
@@ -187,11 +193,12 @@ class Driver:
         how: tuple[bool, bool, bool],
     ) -> None:
         full, aligned, last = how
-        crowd = max(len(seen.get(unit) or ()) for unit in board.units) if full else None
-        busy = board.busy(crowd) if full or last else None
+        busy = board.busy(max(len(seen.get(unit) or ()) for unit in board.units)) if full else {}
         for unit in board.units:
             residents = Residents(seen.get(unit), aligned) if full else None
             unit.gpu.take(drawn_j, span_s, residents, busy, job)
+            if last:
+                unit.gpu.end()
             if full and unit.gpu.used:
                 unit.details = unit.handle.dashboard()
 

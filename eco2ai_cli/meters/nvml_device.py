@@ -7,10 +7,10 @@ from typing import Any
 
 from eco2ai_cli.meters.gpu_dial import Look
 from eco2ai_cli.meters.gpu_job import is_mps_server
+from eco2ai_cli.meters.nvml_library import REFUSALS, text
 
-# nvmlReturn_t of nvml.h; by number, because older versions of `pynvml` lack some of the names.
-_REFUSALS = frozenset({3, 4, 13})  # not supported, no permission, function not found
-_LOSSES = frozenset({15, 16, 28})  # GPU is lost, reset required, GPU not found
+_LOSSES = frozenset({15, 16, 28})
+"""GPU is lost, reset required, GPU not found (nvmlReturn_t of nvml.h)."""
 
 _AMPERE = 7
 """Up to it (nvmlDeviceArchitecture_t), sensors may show the power of the moment: all before it,
@@ -49,7 +49,7 @@ class Handle:
         except self._nvml.NVMLError as error:
             if error.value in _LOSSES:
                 raise Lost from error
-            if error.value in _REFUSALS and not args:
+            if error.value in REFUSALS and not args:
                 self._refused.add(what)
         except ValueError:
             pass  # a text that is none
@@ -95,7 +95,7 @@ class Device(Handle):
     def __init__(self, nvml: Any, handle: Any, label: str) -> None:
         super().__init__(nvml, handle)
         bus = self.ask("PciInfo")
-        self.uuid: str = self.ask("UUID") or (bus and _text(bus.busId)) or label
+        self.uuid: str = self.ask("UUID") or (bus and text(bus.busId)) or label
         self.name: str | None = self.ask("Name")
         limit_mw = self.ask("EnforcedPowerLimit")
         default_mw = self.ask("PowerManagementDefaultLimit")
@@ -155,7 +155,3 @@ class Device(Handle):
             if sample.smUtil <= 100:  # whatever else is no percentage
                 busy[sample.pid] = busy.get(sample.pid, 0.0) + sample.smUtil
         return busy
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -16,7 +16,6 @@ from eco2ai_cli.meters import nvml_library
 
 _NOT_FOUND = 6
 """NVML_ERROR_NOT_FOUND of nvml.h: what ProcessUtilization answers while nobody computes."""
-_REFUSALS = frozenset({3, 4, 13})  # not supported, no permission, function not found
 
 
 class Device(NamedTuple):
@@ -131,7 +130,7 @@ def _ask() -> tuple[str | None, list[Device], str | None]:
     driver, devices, obstacle = None, [], None
     try:
         with contextlib.suppress(nvml.NVMLError):
-            driver = _text(nvml.nvmlSystemGetDriverVersion())
+            driver = nvml_library.text(nvml.nvmlSystemGetDriverVersion())
         for number in range(nvml.nvmlDeviceGetCount()):
             try:
                 devices.append(_device(nvml, number, nvml.nvmlDeviceGetHandleByIndex(number)))
@@ -161,7 +160,7 @@ def _device(nvml: Any, number: int, handle: Any) -> Device:
             supports[what] = False
         except nvml.NVMLError as error:
             supports[what] = {_NOT_FOUND: True}.get(
-                error.value, False if error.value in _REFUSALS else None
+                error.value, False if error.value in nvml_library.REFUSALS else None
             )
             if not supports[what]:
                 errors[what] = str(error)
@@ -176,15 +175,11 @@ def _device(nvml: Any, number: int, handle: Any) -> Device:
     name, uuid = ask("Name"), ask("UUID")
     return Device(
         number=number,
-        name=name and _text(name),
-        uuid=uuid and _text(uuid),
+        name=name and nvml_library.text(name),
+        uuid=uuid and nvml_library.text(uuid),
         power_limit_w=limit_mw / 1e3 if limit_mw else None,
         is_mig=bool(mig and mig[0]),
         is_persistent=None if persistence is None else bool(persistence),
         supports=supports,
         errors=errors,
     )
-
-
-def _text(answer: Any) -> str:
-    return answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)

@@ -124,7 +124,9 @@ class ZoneDial:
         caveats = self._caveats.union(word for word, holds in doubts.items() if holds)
         energy_j, method = self._ours_j, "none"
         if self._start is not None:
-            energy_j, method = (self._start.energy_j or 0.0) + (energy_j or 0.0), self._start.method
+            if self._start.energy_j is not None:
+                energy_j = self._start.energy_j + (energy_j or 0.0)
+                method = self._start.method
             caveats = caveats | self._start.caveats if missed else caveats
         if self._ours_j is not None:
             method = "rapl" if self._ours_j >= _WHOLE * self._all_j else "rapl+share"
@@ -186,7 +188,7 @@ class RaplMeter:
         for model in self._models:
             for start in model.sample(usage, now_s):
                 dials = [d for d in self._dials if d.zone.component == start.component]
-                if dials and start.energy_j is not None:
+                if dials:
                     dials[0].begin_with(start)
 
     def finish(self) -> None:

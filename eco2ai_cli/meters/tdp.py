@@ -23,12 +23,13 @@ class TdpMeter:
         """Return the one reading of all sockets together."""
         return (
             Reading(
-                component="cpu",
-                device="tree",
-                energy_j=self._w_per_thread * usage.cpu_s,
-                method="tdp",
-                name=self._name,
-                caveats=self._caveats,
+                "cpu",
+                "tree",
+                self._w_per_thread * usage.cpu_s,
+                "tdp",
+                self._name,
+                None,
+                self._caveats,
             ),
         )
 

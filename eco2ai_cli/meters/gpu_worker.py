@@ -1,4 +1,4 @@
-"""Talk to the NVIDIA driver in a process of its own, forked from the one that keeps the time.
+"""Talk to a driver of GPUs in a process of its own, forked from the one that keeps the time.
 
 Not in a thread: a driver in trouble holds its callers in the uninterruptible state, where not even
 SIGKILL reaches them (nvidia-docker issue 377, gpud pull request 117), and a process of which one
@@ -16,10 +16,10 @@ import signal
 import socket
 import time
 from binascii import crc32
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 from eco2ai_cli.launch import descriptors, libc
-from eco2ai_cli.meters.nvml import Driver
+from eco2ai_cli.meters.gpu_job import WORKER
 from eco2ai_cli.model import Reading
 
 CELL_S = 1.0
@@ -34,13 +34,48 @@ MESSAGE_BYTES = 1 << 20
 _HEAD = 8  # of a slot: length and checksum of what is in it
 
 
+class Driver(Protocol):
+    """The GPUs of one driver, as a tree of processes uses them; any of its calls may hang."""
+
+    @property
+    def power_step_s(self) -> float | None:
+        """How often the power of the tree's devices has to be looked at; None: no need to."""
+        ...
+
+    @property
+    def idle_j(self) -> float | None:
+        """Joules that the devices given to the job drew while nobody was on them; None: unknown."""
+        ...
+
+    def open(self) -> None:
+        """Find the devices; raises MeterUnavailable with the reason."""
+        ...
+
+    def poll(
+        self, tree: frozenset[int], full: bool, *, aligned: bool = True, last: bool = False
+    ) -> None:
+        """Look at every device and who is on it, or, without `full`, at the energy of the tree's.
+
+        `aligned`: at a moment at which all runs of the machine look. `last`: settle what is open.
+        """
+        ...
+
+    def readings(self) -> tuple[tuple[float, Reading], ...]:
+        """Return a reading for each device the tree has been on, after when it was last seen."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the devices."""
+        ...
+
+
 class State(NamedTuple):
     """What the worker has seen so far.
 
-    `readings`: one a device, after when it was last seen (seconds, monotonic clock); None: NVML
-    is not open yet. `failed`: it does not open, or has stopped. `polled_s`: when the last poll
-    ended. `cell_s`: how long from one full look to the next. `idle_j`: see `Driver`. `used_s`: CPU
-    seconds of the worker.
+    `readings`: one a device, after when it was last seen (seconds, monotonic clock); None: the
+    driver is not open yet. `failed`: it does not open, or has stopped. `polled_s`: when the last
+    poll ended. `cell_s`: how long from one full look to the next. `idle_j`: see `Driver`.
+    `used_s`: CPU seconds of the worker.
     """
 
     readings: tuple[tuple[float, Reading], ...] | None = None
@@ -95,11 +130,26 @@ def serve(driver: Driver, slot: Slot, channel: socket.socket, parent: int) -> No
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         libc.die_with_parent(parent)
-        libc.set_name(b"eco2ai-nvml")
+        libc.set_name(WORKER)
         _hold_nothing(channel.fileno())
         Worker(driver, slot, channel).run()
     finally:
         os._exit(0)
+
+
+def serve_in_thread(driver: Driver, slot: Slot, channel: socket.socket) -> None:
+    """Have a thread be the worker, in a process that is not ours alone: a child would be in the way
+    of whoever waits for his own, and to fork among his threads is not safe.
+
+    Where the driver holds it for ever the process cannot end; nor can one that computes on it.
+    """
+    import threading  # `run` needs none
+
+    def work() -> None:
+        with channel:
+            Worker(driver, slot, channel).run()
+
+    threading.Thread(target=work, name="eco2ai-gpu", daemon=True).start()
 
 
 def _hold_nothing(channel: int) -> None:
@@ -135,7 +185,7 @@ class Worker:
             self._driver.open()
             self._poll()
         except Exception:
-            # NVML refused, or the fault is ours: a doubt in the row, and no traceback on the
+            # The driver refused, or the fault is ours: a doubt in the row, and no traceback on the
             # command's terminal.
             self._slot.publish(self._state()._replace(failed=True))
         finally:
@@ -152,9 +202,9 @@ class Worker:
             ticket = self._ticket
             last = ticket != answered
             full = not last and time.monotonic() >= due_s
-            before_s = time.process_time()
+            before_s = time.thread_time()
             self._driver.poll(self._tree, full, aligned=aligned, last=last)
-            poll_s = time.process_time() - before_s
+            poll_s = time.thread_time() - before_s
             self._slot.publish(self._state())
             if last:
                 answered = ticket
@@ -188,5 +238,5 @@ class Worker:
             polled_s=time.monotonic(),
             cell_s=self._cell_s,
             idle_j=self._driver.idle_j,
-            used_s=time.process_time(),
+            used_s=time.thread_time(),
         )
