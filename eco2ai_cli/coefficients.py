@@ -112,10 +112,9 @@ def _user_row(cells: Mapping[str, str], where: str) -> tuple[str, Coefficient]:
 
 
 def _kg_per_mwh(text: str | None, where: str) -> float:
-    try:
-        value = -1.0 if "_" in (text or "") else float(text or "nan")  # `1_000` is Python's alone
-    except ValueError:
-        value = -1.0
+    from eco2ai_cli.user_csv import number  # few have a set of their own
+
+    value = number(text or "")
     if not 0 <= value < float("inf"):
         raise ResourceError(f"{where}: `{text or ''}` is no coefficient, a number of kg per MWh")
     return value

@@ -96,10 +96,7 @@ def _row(cells: Mapping[str, str], where: str) -> Match:
 
 
 def _tdp_w(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = user_csv.number(text)
     if not 0 < value <= _MOST_W:
         raise ResourceError(f"{where}: `{text}` is no TDP, a number of watts")
     return value

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from eco2ai_cli import gazetteer
 
 LIMIT = 5
 """As many suggestions as a person reads."""
+_CUTOFF = 0.8
+Counts = tuple[int, int, int]
+"""How many letters of a name are of each third of the alphabet, every third letter a third."""
 
 
 def suggest(query: str) -> tuple[str, ...]:
@@ -43,15 +47,8 @@ def _near(query: str, within: str = "") -> tuple[str, ...]:
         return ()
     from difflib import get_close_matches
 
-    letters = _letters(key)
-    # Cheap first: a name with more than three other letters is no misspelling of this one.
-    alike = {
-        name: codes
-        for size in range(len(key) - 2, len(key) + 3)
-        for name, codes, name_letters in _names_by_length().get(size, ())
-        if (letters ^ name_letters).bit_count() <= 3
-    }
-    found = [alike[name] for name in get_close_matches(key, alike, n=4 * LIMIT, cutoff=0.8)]
+    alike = dict(_alike(key))
+    found = [alike[name] for name in get_close_matches(key, alike, n=4 * LIMIT, cutoff=_CUTOFF)]
     if not found and len(key) > 3:
         lines = gazetteer.lines(gazetteer.table("region_names.csv"), key)
         found = [cells[1] for cells in sorted(lines, key=lambda cells: len(cells[0]))]
@@ -59,9 +56,39 @@ def _near(query: str, within: str = "") -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for code in codes if code.startswith(within)))[:LIMIT]
 
 
+def _alike(key: str) -> Iterator[tuple[str, str]]:
+    """Yield the names, and their codes, that have nearly the same letters as `key`.
+
+    Cheap first: letters that only one of the two has leave the others too few for the cut-off,
+    and a name with more than three other letters is no misspelling of this one.
+    """
+    own_counts, letters = _letters(key)
+    filed = _names_by_letters()
+    if len(key) > _longest() + 2:
+        return
+    for counts in _near_counts(own_counts):
+        for name, codes, name_letters in filed.get(counts, ()):
+            if (letters ^ name_letters).bit_count() <= 3:
+                yield name, codes
+
+
+def _near_counts(counts: Counts) -> Iterator[Counts]:
+    """Yield the counts that a name may have whose length is another by two at most."""
+    a, b, c = counts
+    length = a + b + c
+    for size in range(length - 2, length + 3):
+        most = (1 - _CUTOFF) * (length + size) + 1e-9
+        reach = range(-int(most), int(most) + 1)
+        for more_a in reach:
+            for more_b in reach:
+                more_c = size - length - more_a - more_b
+                if abs(more_a) + abs(more_b) + abs(more_c) <= most:
+                    yield a + more_a, b + more_b, c + more_c
+
+
 @cache
-def _names_by_length() -> dict[int, list[tuple[str, str, int]]]:
-    """Return every name and cloud region as (name, codes, its letters as bits), by length.
+def _names_by_letters() -> dict[Counts, list[tuple[str, str, int]]]:
+    """Return every name and cloud region as (name, codes, its set of letters), by its counts.
 
     Also the names of places that are answered only with their country, like `Mérida, Venezuela`.
     """
@@ -74,15 +101,26 @@ def _names_by_length() -> dict[int, list[tuple[str, str, int]]]:
     for line in gazetteer.table("cloud_regions.csv").decode().splitlines()[1:]:
         code = line.partition(",")[0]
         named.append((gazetteer.normalise(code.partition(":")[2]), code))
-    found: dict[int, list[tuple[str, str, int]]] = {}
+    found: dict[Counts, list[tuple[str, str, int]]] = {}
     for name, codes in named:
-        found.setdefault(len(name), []).append((name, codes, _letters(name)))
+        counts, letters = _letters(name)
+        found.setdefault(counts, []).append((name, codes, letters))
     return found
 
 
-def _letters(name: str) -> int:
-    """Return the set of letters of a name as bits; scripts share the 64 bits, which is harmless."""
+@cache
+def _longest() -> int:
+    return max(map(sum, _names_by_letters()))
+
+
+def _letters(name: str) -> tuple[Counts, int]:
+    """Return how many letters of a name are of each third of the alphabet, and its set of letters.
+
+    The set is bits; scripts share the 64 of them, which is harmless.
+    """
+    counts = [0, 0, 0]
     bits = 0
-    for char in name:
-        bits |= 1 << (ord(char) & 63)
-    return bits
+    for code in map(ord, name):
+        counts[code % 3] += 1
+        bits |= 1 << (code & 63)
+    return (counts[0], counts[1], counts[2]), bits

@@ -44,3 +44,14 @@ def rows(
     except csv.Error as error:
         line = reader.line_num + 1
         raise ResourceError(f"`{path}`, line {line}: this is not CSV: {error}") from None
+
+
+def number(text: str) -> float:
+    """Return the number in a cell, as any program reads it; NaN for what is none.
+
+    `1_000` and other scripts' digits are numbers to Python alone.
+    """
+    try:
+        return float(text) if text.isascii() and "_" not in text else float("nan")
+    except ValueError:
+        return float("nan")

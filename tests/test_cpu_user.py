@@ -110,6 +110,8 @@ def test_columns_may_come_in_any_order_and_others_are_read_past(tmp_path: Path) 
         (["EPYC 7763,280,,,", "EPYC 7742,-1,,,"], "line 3: `-1` is no TDP"),
         (["EPYC 7763,nan,,,"], "line 2: `nan` is no TDP"),
         (["EPYC 7763,1e9,,,"], "line 2: `1e9` is no TDP"),
+        (["EPYC 7763,1_000,,,"], "line 2: `1_000` is no TDP"),
+        (["EPYC 7763,\uff12\uff18\uff10,,,"], "is no TDP"),
         (["EPYC 7763,,,,"], "line 2: `` is no TDP"),
         (["EPYC 7763"], "line 2: `` is no TDP"),
         ([",280,,,"], "line 2: no name"),

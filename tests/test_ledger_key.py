@@ -67,6 +67,15 @@ def test_key_that_others_may_open_is_refused_with_the_way_out(key_file: Path, mo
     assert caught.value.hint == f"`chmod 600 {key_file}`"
 
 
+def test_key_that_is_gone_is_told_with_every_way_to_have_one_again(tmp_path: Path) -> None:
+    path = tmp_path / "gone.key"
+    with pytest.raises(LedgerError, match="No such file") as caught:
+        key.load(str(path))
+    hint = str(caught.value.hint)
+    for way in ("put your copy", "`[ledger] key`", "ECO2AI_LEDGER_KEY", "`eco2ai config init"):
+        assert way in hint
+
+
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o700])
 def test_key_of_this_user_alone_is_taken(key_file: Path, mode: int) -> None:
     key_file.chmod(mode)

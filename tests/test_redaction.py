@@ -184,6 +184,148 @@ def test_ordinary_commands_stay_as_they_are(line: str) -> None:
     assert redacted(shlex.split(line)) == shlex.split(line)
 
 
+# -- what people who train models type: with a secret, and without one
+
+S = "q7Rk2mZx9Wv4Lt8Bn3Pd"
+HEX = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"
+
+WITH_A_SECRET = [
+    f"python api.py --jwt {S}",
+    f"python api.py --jwt={S}",
+    f"python push.py --pat {S}",
+    f"python push.py --github-pat {S}",
+    f"env GITHUB_PAT={S} AZURE_DEVOPS_EXT_PAT={S} make",
+    f"env AUTH_JWT={S} python serve.py",
+    f"python eval.py --openai-key {S}",
+    f"python eval.py --openai_key={S} --model gpt-4o --max-tokens 512",
+    f"python eval.py --anthropic-key {S} --judge claude",
+    f"python eval.py --hf_key {S}",
+    f"python eval.py --wandb-key={S} --project vision",
+    f"python eval.py --openaiKey {S}",
+    f"python crawl.py --my-service-key {S}",
+    f"python crawl.py --eval-key {S}",
+    f"env GROQ_KEY={S} COHERE_KEY={S} python chat.py",
+    f"env WANDB_API_KEY={HEX} torchrun train.py",
+    f"curl -u me:{S} https://host/api",
+    f"curl -sSfu me:{S} https://host/api",
+    f"curl -ume:{S} https://host/api",
+    f"curl --user me:{S} -X POST https://host/api",
+    f"curl -x proxy:3128 -U me:{S} https://host/api",
+    f"curl -s --proxy-user 'me:{S}' https://host/api",
+    f"/usr/bin/curl -O -u me:{S} https://host/data.tar",
+    f"bash -c 'curl -u me:{S} https://host/data.tar | tar x && python train.py'",
+    f"bash -c 'curl -L -u \"me:{S}\" https://host/data.tar'",
+    f"http -a me:{S} POST host/runs",
+    f"sshpass -p {S} rsync -a data host:",
+    f"sshpass -p{S} ssh host nvidia-smi",
+    f"redis-cli -h cache -a {S} ping",
+    f"mysql -u root -p{S} runs",
+    f"mysqldump -uroot -p{S} runs",
+    f"unzip -P {S} data.zip",
+    f"7z x -p{S} data.7z",
+    f"ipmitool -H bmc -U admin -P {S} dcmi power reading",
+    f"docker login -u me -p {S} registry.example.com",
+    f"wandb login {HEX}",
+    f"wandb login --relogin {HEX}",
+    f"bash -c 'wandb login {HEX} && python train.py'",
+    f"aws configure set aws_secret_access_key {S}",
+    f"dvc remote modify --local origin password {S}",
+    f"git config --global github.token {S}",
+    f"python etl.py 'Server=db;Uid=me;Pwd={S};Timeout=3'",
+    f"python etl.py --dsn 'DRIVER=x;SERVER=db;UID=me;PWD={S}'",
+    f"python etl.py Pwd={S}",
+    f"openssl rsa -in k.pem -passin pass:{S}",
+    f"python train.py --db-pw {S}",
+    f"helm install x chart --set auth.password={S}",
+    f"python train.py --video-service-token {S}",
+    f"env TELEGRAM_BOT_TOKEN={S} python notify.py",
+    f"curl https://api.telegram.org/bot123456789:{S}{S}/sendMessage",
+    f"curl https://discord.com/api/webhooks/1234567890/{S}{S}",
+    f"python chat.py --llm gsk_{S}{S}{S}",
+    f"python chat.py gsk_{S}{S}{S}",
+    f"python chat.py xai-{S}{S}",
+    f"python rag.py --store pcsk_{S}_{S}",
+    f"python chat.py sk-or-v1-{HEX}{HEX}",
+    f"vault login hvs.{S}{S}",
+    f"bash -c 'export OPENAI_KEY={S}; python eval.py'",
+    f"""python -c 'client = Groq(groq_key="{S}")'""",
+    f"kubectl create secret generic s --from-literal=password={S}",
+    f"papermill in.ipynb out.ipynb -p openai_key {S} -p api_token={S}",
+    f"srun --export=ALL,HF_TOKEN={S} python train.py",
+    f"mlflow run . -P api_key={S} -P alpha=0.5",
+    f"x --access-tokens {S},{S}",
+]
+
+
+@pytest.mark.parametrize("line", WITH_A_SECRET)
+def test_secret_that_is_typed_beside_a_training_goes(line: str) -> None:
+    before = shlex.split(line)
+    after = redacted(before)
+    assert not [part for part in (S, HEX) if part in " ".join(after)], after
+    assert len(after) == len(before)
+    untouched = [word for word in before if S not in word and HEX not in word]
+    assert [word for word in after if REDACTED not in word] == untouched
+
+
+WITHOUT_ONE = [
+    "python train.py --video-token 5 --audio_token audio --num-audio-tokens 8",
+    "python train.py --video_token '<video>' --audio-token '<|audio|>' --image_token_id 32000",
+    "python train.py --user-token '<|user|>' --assistant_token '<|assistant|>' --bot-token '[BOT]'",
+    "env TEXT_KEY=content LABEL_KEY=label IMAGE_KEY=jpg python train.py",
+    "env DATA_KEY=train/part-0001.parquet SSL_KEY=/etc/ssl/key.pem python serve.py",
+    "python train.py --text-key caption --image_key jpg --label_key cls --rng-key 1234",
+    "python train.py --image_key observation.images.top --monitor-key val_loss",
+    "python train.py --max-tokens 512 --pad-token '[PAD]' --tokenizer gpt2",
+    "python train.py --tokenizer-path /models/tok --add_prefix_token --eos_token_id 2",
+    "python train.py --placeholder_token '<cat-toy>' --initializer_token toy --instance_token sks",
+    "python train.py --modifier_token '<new1>' --class-token person --trigger_token ohwx",
+    "accelerate launch train.py --validation_token '<s1>' --speaker-token '{spk}'",
+    "python train.py --special-tokens '<a>,<b>' --stop-tokens '###' --num-virtual-tokens 20",
+    "python train.py --token-dropout 0.1 --token_merging 0.5 --per-token-loss",
+    "python train.py --keypoints 17 --num-keys 64 --key-dim 64 --query-key-norm --kv-key k",
+    "python train.py --sort_key length --group-key user_id --partition-key date --hash_key id",
+    "python train.py --patience 10 --pat 10 --file-pat '*.jpg' --pattern x",
+    "python train.py --passes 3 --low-pass 0.1 --high_pass 300 --bypass --pass-rate 0.5",
+    "python train.py --auth-free --author me --authentic --path a --patch-size 16 --compat",
+    "python train.py --secretary-problem --tokenized data.bin --credit-assignment gae",
+    "docker run -u 1000:1000 -p 8080:80 image python train.py -p 3",
+    "docker run --user me:staff image",
+    "curl -o data.tar -L https://host/data.tar -u ''",
+    "curl -u me https://host/data.tar",
+    "mysql -u root -p runs",
+    "mysql -h db -P 3306 -u root",
+    "ssh -p 2222 host 'python train.py -p 3 -u'",
+    "python -u train.py --pp 4 --tp 8",
+    "papermill in.ipynb out.ipynb -p alpha 0.5 -p epochs 3",
+    "mlflow run . -P alpha=0.5 -P config.set=base",
+    "python train.py --config set_a --set model.key=x --set data.sort_key=len",
+    "git config user.name bob",
+    "wandb login",
+    "wandb sync run-20240701_120000-3x9k2m1q",
+    "docker login registry.example.com",
+    "env PWD=/home/me OLDPWD=/home python train.py",
+    "python train.py hydra.run.dir=outputs/x +trainer.patience=3 data.label_key=y",
+    "python merge.py --key-map a:b --keys model.embed_tokens.weight --key lm_head",
+    "python dump.py --s3-key models/llama/weights.bin --row-key 7 --primary_key id",
+    "python attention.py --kv-cache --key-value-heads 8 --multi-query --value v --key k",
+    "bash -c 'curl -fsSL https://host/install.sh | sh; python -u train.py'",
+    "python train.py --sky-key blue-sky --map-key en_US --lang-key en",
+    "python train.py --ckpt sha256-9f86d081884c7d659a2feaa0c55ad015 --run xai-baseline-long-run",
+    "python tg.py sg.models.resnet50.v1.weights task-force-one-two-three-four-five",
+    "zip -r out.zip runs -x '*.ckpt'",
+    "7z x data.7z -oout",
+    "redis-cli -h cache ping",
+    "http GET host/runs a=b",
+    "openssl enc -pass-through",
+    "python train.py --w 1 -w 8 -P 3 -a b -U c",
+]
+
+
+@pytest.mark.parametrize("line", WITHOUT_ONE)
+def test_training_without_a_secret_is_kept_as_it_was_typed(line: str) -> None:
+    assert redacted(shlex.split(line)) == shlex.split(line)
+
+
 @given(st.lists(st.text()))
 def test_any_words_are_taken_and_their_number_stays(words: list[str]) -> None:
     after = redacted(words)
@@ -216,13 +358,17 @@ def test_no_text_before_it_hides_a_secret(prefix: str, name: str) -> None:
         '\\"',
         "x@",
         "-",
+        "curl -u ",
+        "curl -u a:b; ",
+        "wandb login ",
+        "set token ",
     ],
 )
-def test_a_command_line_as_long_as_linux_takes_costs_no_more_than_it_must(unit: str) -> None:
-    text = unit * (2**20 // len(unit))
+def test_a_long_command_line_costs_no_more_than_it_must(unit: str) -> None:
+    text = unit * (2**17 // len(unit))
     start = time.process_time()
     redacted([text, f"token {text}", f"token= {text}", f"a@{text}"])
-    assert time.process_time() - start < 5  # what is quadratic takes an hour
+    assert time.process_time() - start < 4  # what is quadratic takes minutes
 
 
 def test_command_is_kept_whole_or_in_part_or_not(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import hmac
 import io
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_rows import LEDGERS, ROOT, as_csv
 
 from eco2ai_cli import ledger
 from eco2ai_cli.clock import Moment, clock_was_set
+from eco2ai_cli.errors import LedgerError
 from eco2ai_cli.ledger import spool
 from eco2ai_cli.ledger.columns import COLUMNS
 from eco2ai_cli.ledger.records import Record, records
@@ -346,7 +348,8 @@ def test_removed_row_breaks_the_one_behind_it(seven: Rows) -> None:
 
 
 def test_row_that_was_put_in_is_the_first_that_does_not_hold(seven: Rows) -> None:
-    forged = [*seven[3][:-1], "f" * 64]
+    forged = list(seven[3])
+    forged[seven[0].index(HASH)] = "f" * 64
     verdict = judged([*seven[:3], forged, *seven[3:]])
     assert kinds(verdict)[0] == ("hash", 4)
     assert words.conclusion(verdict) == "the file was altered"
@@ -405,10 +408,11 @@ def test_columns_renamed_exchanged_moved_or_removed_are_named(seven: Rows) -> No
     assert kinds(moved) == [("header", 1)]
     assert moved.recomputed == 7
 
-    without = judged([row[:-1] for row in seven])
+    place = names.index(HASH)
+    without = judged([[*row[:place], *row[place + 1 :]] for row in seven])
     assert kinds(without) == [("header", 1)]
     unhashed = [list(row) for row in seven]
-    unhashed[0][-1] = "hash"
+    unhashed[0][place] = "hash"
     assert kinds(judged(unhashed)) == [("header", 1)]
 
 
@@ -440,7 +444,7 @@ def test_torn_line_is_a_torn_line_and_the_chain_may_go_on_either_way(
 def test_stripped_hashes_are_noticed(seven: Rows) -> None:
     changed = [list(cells) for cells in seven]
     for row in changed[1:]:
-        row[-1] = ""
+        row[seven[0].index(HASH)] = ""
     assert kinds(judged(changed)) == [("no-hash", line) for line in range(2, 9)]
     for row in changed[1:]:
         row[changed[0].index("version")] = ""
@@ -560,6 +564,7 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, content: bytes | None, sai
     assert said in done.stderr
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.booleans())
 def test_any_bytes_get_a_verdict_or_an_error_of_ours(
     tmp_path_factory: pytest.TempPathFactory, tail: bytes, with_header: bool
@@ -659,3 +664,56 @@ def test_runs_that_wait_beside_a_ledger_are_said_to_be_unchecked(tmp_path: Path)
     spool.put(str(path), [a_run(2)])
     assert "1 run waits in `emission.csv.spool`" in eco2ai(folder=tmp_path).stdout
     assert json.loads(eco2ai("--json", folder=tmp_path).stdout)["waiting_runs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (gzip.compress(b"id,project_name\n"), "it is compressed by gzip"),
+        (b"\x7fELF\x02\x01\x01" + bytes(64), "it is not a text file"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "it is a ZIP archive, as spreadsheets are"),
+        (b"SQLite format 3\0" + bytes(80), "it is a SQLite database"),
+        ("id,project_name\n".encode("utf-16"), "it is UTF-16 text, not UTF-8"),
+        (b"\x00\x01\x1b[2J" + bytes(70000), "it is not a text file"),
+        (b"\x9b2J\xff\n", "it is not UTF-8 text"),
+    ],
+)
+def test_what_is_no_text_is_named_and_not_printed(
+    content: bytes, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "l.csv").write_bytes(content)
+    done = eco2ai("l.csv", folder=tmp_path)
+    assert done.returncode == 125
+    assert (
+        done.stderr.splitlines()[0] == f"eco2ai: error: `l.csv` is not a ledger of eco2ai: {kind}"
+    )
+
+
+def test_a_device_without_an_end_is_no_ledger() -> None:
+    with pytest.raises(LedgerError, match="not a text file"):
+        next(records("/dev/zero"))
+
+
+def test_a_row_that_is_written_while_the_file_is_read_is_not_taken_for_a_torn_one(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "l.csv"
+    ledger.append(str(path), [a_run(number) for number in range(3)])
+    reading = records(str(path))
+    header = next(reading)
+    with path.open("ab") as file:
+        file.write(b"run-3,kandi")
+    found = verify(str(path), chain([header], reading))
+    assert (found.holds, found.rows) == (True, 3)
+
+
+def test_a_ledger_comes_through_a_pipe_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    ledger.append(str(path), [a_run(number) for number in range(300)])
+    reader, writer = os.pipe()
+    os.write(writer, path.read_bytes()[:60000])
+    os.close(writer)
+    try:
+        assert verify("-", records(f"/dev/fd/{reader}")).rows > 30
+    finally:
+        os.close(reader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -11,10 +12,12 @@ import click
 
 from eco2ai_cli import config
 from eco2ai_cli.commands.progress import bar
+from eco2ai_cli.errors import LedgerError
 from eco2ai_cli.ledger import key as ledger_key
 from eco2ai_cli.ledger import spool
 from eco2ai_cli.ledger.records import records
-from eco2ai_cli.verify import Verdict, words
+from eco2ai_cli.ledger.sealed import is_sealed, open_sealed, sealed_path
+from eco2ai_cli.verify import Verdict, sealed, words
 from eco2ai_cli.verify import verify as verdict_on
 
 _DEFAULT_LEDGER = "emission.csv"
@@ -30,22 +33,33 @@ _FAULTS_SHOWN = 5
     multiple=True,
     help="A secret by which rows are chained, over `[ledger] key`; may be repeated.",
 )
+@click.option(
+    "--open",
+    "opens",
+    is_flag=True,
+    help="Print the rows of a sealed ledger (`encoded_emission.csv`) as a ledger.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or a list of them.")
 @click.pass_context
 def verify(
-    context: click.Context, files: tuple[str, ...], key_files: tuple[str, ...], as_json: bool
+    context: click.Context,
+    files: tuple[str, ...],
+    key_files: tuple[str, ...],
+    opens: bool,
+    as_json: bool,
 ) -> None:
     """Recompute every row and check the chain of hashes; exit status 1 if anything does not hold.
 
-    FILE is a ledger of ours or of eco2AI, `emission.csv` by default. The first row and cell that
-    do not hold are named, with what should be there, and whether the file looks altered, merged
-    or torn. What cannot be seen is said as well: rows cut off at the end, or, where no key is
-    used, a file written anew as a whole.
+    FILE is a ledger of ours or of eco2AI, `emission.csv` by default, or a sealed one. The first
+    row and cell that do not hold are named, with what should be there, and whether the file looks
+    altered, merged or torn. What cannot be seen is said as well: rows cut off at the end, or, where
+    no key is used, a file written anew as a whole.
     """
+    if opens:
+        context.exit(_open(context, files, key_files, as_json))
     paths = files or (_DEFAULT_LEDGER,)
-    keys = [ledger_key.load(path) for path in key_files or _configured()]
     with bar("verifying", sum(map(_size_bytes, paths))) as tell:
-        verdicts = list(_verdicts(paths, keys, tell))
+        verdicts = list(_verdicts(paths, key_files, tell))
     if as_json:
         import json
 
@@ -58,18 +72,48 @@ def verify(
         context.exit(1)
 
 
-def _configured() -> Iterator[str]:
-    path = config.load({}).ledger_key_file
-    if path is not None:
-        yield path
+def _open(
+    context: click.Context, files: tuple[str, ...], key_files: tuple[str, ...], as_json: bool
+) -> int:
+    """Print what can be opened of a sealed ledger; return the exit status."""
+    if len(files) > 1 or as_json:
+        other = "`--json`" if as_json else "more than one FILE"
+        raise click.UsageError(f"`--open` prints one ledger: it goes without {other}", context)
+    path = files[0] if files else sealed_path(_DEFAULT_LEDGER)
+    keys = _keys(path, key_files, sealed=True)
+    found = sealed.survey(open_sealed(path, keys))
+    out = sys.stdout.buffer
+    for text in sealed.lines(path, keys, found.names):
+        out.write(text)
+    out.flush()
+    for flaw in found.flaws:
+        click.echo(f"eco2ai: warning: {_printable(path)}:{flaw.line}: {flaw.why}", err=True)
+    return 1 if found.flaws else 0
+
+
+def _keys(path: str, key_files: tuple[str, ...], *, sealed: bool) -> list[bytes]:
+    """Return the secrets to verify with; a sealed ledger may be of the user's own, unnamed."""
+    configured = key_files or tuple(filter(None, [config.load({}).ledger_key_file]))
+    own = ledger_key.own_path()
+    if sealed and not configured and own is not None and os.path.lexists(own):
+        configured = (own,)
+    if sealed and not configured:
+        raise LedgerError(
+            f"there is no key to open `{path}` with", hint="name its file with `--key FILE`"
+        )
+    return [ledger_key.load(file) for file in configured]
 
 
 def _verdicts(
-    paths: tuple[str, ...], keys: list[bytes], tell: Callable[[int], None]
+    paths: tuple[str, ...], key_files: tuple[str, ...], tell: Callable[[int], None]
 ) -> Iterator[Verdict]:
     before_bytes = 0
     for path in paths:
-        yield verdict_on(path, records(path, partial(_tell_more, tell, before_bytes)), keys)
+        if is_sealed(path):
+            yield sealed.verify_sealed(path, _keys(path, key_files, sealed=True))
+        else:
+            keys = _keys(path, key_files, sealed=False)
+            yield verdict_on(path, records(path, partial(_tell_more, tell, before_bytes)), keys)
         before_bytes += _size_bytes(path)
 
 
@@ -106,6 +150,7 @@ def _record(verdict: Verdict) -> dict[str, object]:
         "holds": verdict.holds,
         "conclusion": words.conclusion(verdict),
         "rows": verdict.rows,
+        "sealed_records": verdict.sealed_records,
         "hashed_rows": verdict.hashed,
         "keyed_rows": verdict.keyed,
         "recomputed_rows": verdict.recomputed,

@@ -11,6 +11,19 @@ from eco2ai_cli.ledger.columns import COLUMNS, PAPER_COLUMNS, line
 HEAD_BYTES = 65536
 """As much of a file as its header may take; ours takes 700 bytes."""
 BOM = b"\xef\xbb\xbf"
+_MAGICS = (
+    (b"eco2ai-sealed-", "a sealed one, which `eco2ai verify --open` opens"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"BZh", "compressed by bzip2"),
+    (b"\xfd7zXZ\0", "compressed by xz"),
+    (b"\x28\xb5\x2f\xfd", "compressed by Zstandard"),
+    (b"PK\x03\x04", "a ZIP archive, as spreadsheets are"),
+    (b"PAR1", "a Parquet file"),
+    (b"SQLite format 3\0", "a SQLite database"),
+    (b"\xff\xfe", "UTF-16 text, not UTF-8"),
+    (b"\xfe\xff", "UTF-16 text, not UTF-8"),
+)
+"""How files begin that are taken for ledgers by mistake, as their formats document it."""
 
 
 def read_header(fd: int, path: str) -> tuple[str, ...]:
@@ -43,10 +56,9 @@ def rest_of_header(head: bytes) -> bytes:
 def not_text(head: bytes) -> str:
     """Return why a file that begins with `head` has no header in UTF-8; empty if it has one."""
     first = head.partition(b"\n")[0]
-    if head.startswith(b"\x1f\x8b"):
-        return "it is compressed by gzip"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "it is UTF-16 text, not UTF-8"
+    for magic, kind in _MAGICS:
+        if head.startswith(magic):
+            return f"it is {kind}"
     if b"\0" in first:
         return "it is not a text file"
     if b"\r" in first.removesuffix(b"\r"):

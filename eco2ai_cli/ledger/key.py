@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from eco2ai_cli.errors import LedgerError
 
@@ -13,7 +15,22 @@ NEW_BYTES = 32
 """As many as SHA-256 puts out: a longer key makes HMAC no stronger (RFC 2104, section 3, 1997)."""
 LONGEST_FILE_BYTES = 65536
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OWN_NAME = "ledger.key"
 _ANOTHER = "make another with `eco2ai config init --ledger-key`"
+
+
+class OwnKey(NamedTuple):
+    """Where the user's own secret is, and whether it was made just now."""
+
+    path: str
+    is_new: bool
+
+    @property
+    def sentence(self) -> str:
+        """What its user should know."""
+        if self.is_new:
+            return f"wrote the ledger key `{self.path}`: keep a copy of it in a safe place"
+        return f"kept the ledger key `{self.path}`"
 
 
 def load(path: str) -> bytes:
@@ -39,6 +56,33 @@ def load(path: str) -> bytes:
             hint=_ANOTHER,
         )
     return secret
+
+
+def own_path(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return where the user's own secret is kept, beside the user's configuration.
+
+    None without a home.
+    """
+    from eco2ai_cli.config import user_file
+
+    own = user_file(environ)
+    return None if own is None else os.path.join(os.path.dirname(own), _OWN_NAME)
+
+
+def of_user(environ: Mapping[str, str] = os.environ) -> OwnKey:
+    """Return the user's own secret, which is made if there is none.
+
+    Raises LedgerError if it cannot be made, or is there and cannot be used.
+    """
+    path = own_path(environ)
+    if path is None:
+        raise LedgerError("there is no home for a ledger key", hint="set `HOME`")
+    try:
+        make(path)
+    except FileExistsError:
+        load(path)
+        return OwnKey(path, is_new=False)
+    return OwnKey(path, is_new=True)
 
 
 def make(path: str) -> None:
@@ -83,4 +127,10 @@ def _unwritable(path: str, error: OSError) -> LedgerError:
 
 def _unreadable(path: str, error: OSError | ValueError) -> LedgerError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return LedgerError(f"cannot read the ledger key `{path}`: {reason}", hint=_ANOTHER)
+    hint = _ANOTHER
+    if isinstance(error, FileNotFoundError):
+        hint = (
+            f"put your copy of it there (`chmod 600`), name the file where it is now by `[ledger] "
+            f"key` or `ECO2AI_LEDGER_KEY`, or {_ANOTHER}"
+        )
+    return LedgerError(f"cannot read the ledger key `{path}`: {reason}", hint=hint)

@@ -33,7 +33,7 @@ def check(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        _check_folder(path)
+        check_folder(path)
         return
     except (OSError, ValueError) as error:
         raise cannot(path, error) from error
@@ -77,10 +77,10 @@ def _check_file(path: str) -> None:
     finally:
         os.close(fd)
     if names and missing_columns(names):
-        _check_folder(path)  # columns are added by putting a new file in its place
+        check_folder(path)  # columns are added by putting a new file in its place
 
 
-def _check_folder(path: str) -> None:
+def check_folder(path: str) -> None:
     """Raise LedgerError unless a file can be made beside `path`, where links lead."""
     real = os.path.realpath(path) if os.path.islink(path) else path
     folder = os.path.dirname(real) or "."

@@ -33,6 +33,7 @@ class Verdict:
     Of its rows `hashed` have a hash, of which `keyed` hold by a key; `recomputed` had the cells
     from which energy, emissions or cost follow. `key_from_line` is where a key was first used,
     `unkeyed_from_line` where rows without it begin that no later row with it vouches for.
+    `sealed_records` is None for a file that is not sealed.
     `lost_rows`, from `lost_from_line` on, are those at the end of the file of which no hash holds.
     """
 
@@ -42,6 +43,7 @@ class Verdict:
     hashed: int = 0
     keyed: int = 0
     recomputed: int = 0
+    sealed_records: int | None = None
     lost_rows: int = 0
     lost_from_line: int | None = None
     key_from_line: int | None = None

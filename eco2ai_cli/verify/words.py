@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from eco2ai_cli.verify.verdict import Fault, Verdict
 
 _OF_CONTENT = frozenset({"cell", "hash", "hash-cell", "no-hash", "header", "run"})
+_OF_SEALS = frozenset({"seal", "seal-order", "seal-key"})
 _OF_FIGURES = frozenset({"cell", "run"})
 
 
 def conclusion(verdict: Verdict) -> str:
     """Return in one sentence what has happened to the file, as far as that can be told."""
     found = {kind for kind, count in verdict.counts.items() if count}
+    if found & _OF_SEALS:
+        return _of_seals(found)
     if not found:
         if not verdict.rows:
             return "no rows"
@@ -45,6 +48,14 @@ def conclusion(verdict: Verdict) -> str:
     return "the rows hold, but anybody can have written the last of them"
 
 
+def _of_seals(found: set[str]) -> str:
+    if "seal-key" in found:
+        return "nothing in it can be opened: it is sealed with another key, or it was altered"
+    if "seal" in found:
+        return "the file was altered: some of its records are not as they were sealed"
+    return "the file was altered: its records are genuine, but not all, or not in their order"
+
+
 def _none_holds_to_the_end(verdict: Verdict) -> bool:
     """Tell whether more than one altered row is wrong: all from some row on, or all there are."""
     return verdict.lost_rows > 1 or verdict.lost_rows == verdict.hashed > 0
@@ -62,6 +73,10 @@ def sentence(file: str, fault: Fault) -> str:
 
 def covered(verdict: Verdict) -> Iterator[str]:
     """Yield what was checked, and what was not."""
+    if verdict.sealed_records is not None:
+        yield f"{verdict.sealed_records} sealed records are as they were sealed"
+        if not verdict.rows:
+            return
     by_key = f", of which {verdict.keyed} by the key" if verdict.with_key else ""
     yield (
         f"{_rows(verdict.rows)}: {verdict.hashed} with a hash{by_key}; "
