@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eco2ai_cli.config_keys import ATTRIBUTES, KEYS, Config
-from eco2ai_cli.config_kinds import quoted, shown
+from eco2ai_cli.config_kinds import Unfit, quoted, shown
+from eco2ai_cli.config_supply import BOUND, RIVALS
 from eco2ai_cli.errors import ConfigError, Eco2aiError, WrongUsage
 
 __all__ = ["FILE_NAME", "Config", "load"]
@@ -29,21 +30,33 @@ class _Given(NamedTuple):
     toml: str | None = None
     error: type[Eco2aiError] = ConfigError
 
-    def origin(self) -> str:
-        """Return the place in words, with the line in a file."""
-        return (
-            self.place if self.toml is None else _line(self.place, self.toml, self.name.split("."))
-        )
+    def origin(self, *within: str | int) -> str:
+        """Return the place in words, with the line in a file; `within`, that of a part of it."""
+        if self.toml is None:
+            return self.place
+        return _line(self.place, self.toml, [*self.name.split("."), *within])
+
+    def subject(self, *within: str | int) -> str:
+        """Return what an error begins with."""
+        return self.place if self.toml is None else f"{self.origin(*within)}: `{self.name}`"
+
+    def is_beside(self, other: _Given) -> bool:
+        """Tell whether both are from places of the same strength."""
+        if self.toml is None and other.toml is None:
+            return self.error is other.error
+        return (self.toml is None) == (other.toml is None) and self.place == other.place
 
     def checked(self) -> object:
         """Return the value as `Config` holds it; raises `error` when it cannot be one."""
         key = KEYS[self.name]
         try:
             return key.kind.check(self.value)
+        except Unfit as unfit:
+            complaint = f"{self.subject(*unfit.within)} {unfit}"
+            raise self.error(complaint, hint=unfit.hint) from None
         except ValueError as error:
-            subject = self.place if self.toml is None else f"{self.origin()}: `{self.name}`"
             raise self.error(
-                f"{subject} must be {key.kind.expected}, not {shown(self.value)}",
+                f"{self.subject()} must be {key.kind.expected}, not {shown(self.value)}",
                 hint=str(error) or f"`{key.name}`: {key.about}",
             ) from None
 
@@ -64,13 +77,42 @@ def load(
     Raises WrongUsage for an option, ConfigError for a variable or a file.
     """
     values: dict[str, Any] = {}
-    origins: dict[str, Callable[[], str]] = {}
+    strongest: dict[str, _Given] = {}
     for given in _all_given(options, cwd, environ, system_file):
         value = given.checked()
-        if given.name not in origins:
-            origins[given.name] = given.origin
+        if given.name not in strongest:
+            strongest[given.name] = given
             values[ATTRIBUTES[given.name]] = value
+    for name in _overruled(strongest):
+        del strongest[name], values[ATTRIBUTES[name]]
+    origins: dict[str, Callable[[], str]] = {name: g.origin for name, g in strongest.items()}
     return Config(**values, origins=origins)
+
+
+def _overruled(given: Mapping[str, _Given]) -> set[str]:
+    """Return the keys that do not hold because of another; `given` has the strongest first.
+
+    Raises the error of a place that gives two keys of which only one can hold.
+    """
+    order = list(given)
+    overruled = set()
+    for pair in RIVALS:
+        if given.keys() >= set(pair):
+            strong, weak = sorted(pair, key=order.index)
+            if given[strong].is_beside(given[weak]):
+                raise given[weak].error(
+                    f"{given[weak].subject()} cannot hold beside `{strong}`",
+                    hint="both say the same: keep one of them",
+                )
+            overruled.add(weak)
+    for bound, to in BOUND:
+        if (
+            given.keys() >= {bound, to}
+            and order.index(to) < order.index(bound)
+            and not given[bound].is_beside(given[to])
+        ):
+            overruled.add(bound)
+    return overruled
 
 
 def _all_given(
@@ -78,7 +120,7 @@ def _all_given(
 ) -> Iterator[_Given]:
     """Yield all that was given, the strongest place first."""
     for name, value in options.items():
-        yield _Given(name, value, f"option `{KEYS[name].option}`", error=WrongUsage)
+        yield _Given(name, value, f"option `{KEYS[name].option or name}`", error=WrongUsage)
     yield from _in_environment(environ)
     for path in (_project_file(cwd), user_file(environ), system_file):
         if path and os.path.exists(path):
@@ -210,26 +252,37 @@ def _tables(path: str, toml: str) -> dict[str, Any]:
         ) from None
 
 
-def _line(place: str, toml: str, keys: Sequence[str]) -> str:
+def _line(place: str, toml: str, keys: Sequence[str | int]) -> str:
     """Return `place` with the line on which `keys`, from the outermost in, come to be.
+
+    A number is a place in a list or in a table, from 0 on.
 
     The parser tells no lines, so this looks for the shortest beginning of the text that parses
     and has them, from the first line on that has the last of them. A value of several lines begins
     where the beginning before it ended.
     """
     lines = toml.split("\n")
-    number = next((n for n, line in enumerate(lines, 1) if keys[-1] in line), 1)
+    last = [key for key in keys if isinstance(key, str)][-1]
+    number = next((n for n, line in enumerate(lines, 1) if last in line), 1)
     for count in range(number, len(lines) + 1):
         try:
             found: object = _parsed("\n".join(lines[:count]))
         except ValueError:
             continue
         for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
+            found = _member(found, key)
         if found is not None:
             return f"{place} line {number}"
         number = count + 1
     return place
+
+
+def _member(container: object, key: str | int) -> object:
+    """Return what a list or a table holds at `key`; None where it holds nothing there."""
+    if isinstance(key, str):
+        return container.get(key) if isinstance(container, Mapping) else None
+    members = list(container.values()) if isinstance(container, Mapping) else container
+    return members[key] if isinstance(members, list) and key < len(members) else None
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

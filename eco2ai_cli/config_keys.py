@@ -10,34 +10,35 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
-from eco2ai_cli.config_kinds import Kind, choice, currency_code, flag, number, pairs, text, words
+from eco2ai_cli import config_supply as supply
+from eco2ai_cli.config_kinds import (
+    Key,
+    choice,
+    flag,
+    number,
+    pairs,
+    signal_name,
+    text,
+    words,
+)
 
-METERS = ("rapl", "tdp", "ram", "nvml")
+METERS = ("rapl", "tdp", "ram", "nvml", "hwmon", "amdsmi")
 """The words that `hardware.meters` may hold."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Key(NamedTuple):
-    """One key, `name` being `section.key`.
-
-    `about` says what it means, in the template and as the hint of an error. `option` is the
-    option that sets it, if there is one. A key whose default is None says in `unset` what holds
-    then, and has an `example` for the template.
-    """
-
-    name: str
-    kind: Kind
-    about: str
-    option: str | None = None
-    unit: str = ""
-    unset: str = ""
-    example: object = None
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return "ECO2AI_" + self.name.replace(".", "_").upper()
+def _limit(quantity: str, unit: str, example: float) -> Key:
+    """Return the key of the most that a run may use of a quantity."""
+    return Key(
+        f"budget.{quantity}",
+        number(1e-12, 1e12, unit),
+        f"the {quantity} at which the run is stopped, with a warning at 80 %",
+        option=f"--max-{quantity}",
+        unit=unit,
+        unset="there is no limit",
+        example=example,
+    )
 
 
 class Config(NamedTuple):
@@ -103,83 +104,16 @@ class Config(NamedTuple):
             option="--tag",
         ),
     ] = _NOTHING
-    region: Annotated[
-        str | None,
-        Key(
-            "region.code",
-            text("the code or the name of a region"),
-            "where the electricity is used: a country, a part of one, or the region of a cloud, "
-            "such as aws:eu-west-3",
-            option="--region",
-            unset="what this machine knows without the network, else the world's average",
-            example="FR",
-        ),
-    ] = None
-    intensity_kg_per_mwh: Annotated[
-        float | None,
-        Key(
-            "region.intensity",
-            number(0, 100_000, "kg/MWh"),
-            "the carbon intensity of the electricity, instead of the region's",
-            option="--intensity",
-            unit="kg/MWh",
-            unset="that of the region",
-            example=56.0,
-        ),
-    ] = None
-    coefficients: Annotated[
-        str,
-        Key(
-            "region.coefficients",
-            text("`current`, `paper-2022` or the path of a file"),
-            "the table of carbon intensities: current, paper-2022 or a file of your own",
-            option="--coefficients",
-        ),
-    ] = "current"
-    locate: Annotated[
-        str,
-        Key(
-            "region.locate",
-            choice("offline", "ip", "off"),
-            "how to find a region when none is given: offline, by what this machine knows; ip, "
-            "also by asking get.geojs.io; or off",
-        ),
-    ] = "offline"
-    pue: Annotated[
-        float | None,
-        Key(
-            "facility.pue",
-            number(1, 10),
-            "power usage effectiveness: the energy of the whole data centre over that of its "
-            "computers",
-            option="--pue",
-            unset="1, or what is known of the region of a cloud",
-            example=1.0,
-        ),
-    ] = None
-    price_per_kwh: Annotated[
-        float | None,
-        Key(
-            "electricity.price",
-            number(0, 1_000_000, "per kWh"),
-            "the price of electricity",
-            option="--price",
-            unit="per kWh",
-            unset="no cost is computed",
-            example=0.25,
-        ),
-    ] = None
-    currency: Annotated[
-        str | None,
-        Key(
-            "electricity.currency",
-            currency_code(),
-            "the currency of the price, by its ISO 4217 code",
-            option="--currency",
-            unset="costs name no currency",
-            example="EUR",
-        ),
-    ] = None
+    region: supply.RegionCode = None
+    intensity_kg_per_mwh: supply.Intensity = None
+    profile: supply.Profile = None
+    coefficients: supply.Coefficients = "current"
+    locate: supply.Locate = "offline"
+    pue: supply.Pue = None
+    price_per_kwh: supply.Price = None
+    currency: supply.Currency = None
+    tariff: supply.Tariff = None
+    timezone: supply.Timezone = None
     cpu_tdp_w: Annotated[
         float | None,
         Key(
@@ -255,6 +189,28 @@ class Config(NamedTuple):
             "passwords, tokens and keys are taken out of it in any case",
         ),
     ] = "full"
+    max_energy_kwh: Annotated[float | None, _limit("energy", "kWh", 1.5)] = None
+    max_emissions_kg: Annotated[float | None, _limit("emissions", "kg", 0.5)] = None
+    max_cost: Annotated[float | None, _limit("cost", "", 2.0)] = None
+    grace_s: Annotated[
+        float,
+        Key(
+            "budget.grace",
+            number(0, 86_400, "s"),
+            "the time from the signal that stops a run to SIGKILL, for it to save what it has",
+            option="--grace",
+            unit="s",
+        ),
+    ] = 30.0
+    stop_signal: Annotated[
+        str,
+        Key(
+            "budget.signal",
+            signal_name(),
+            "the signal that stops a run: SIGTERM, or what its program takes as the word to save "
+            "and to end, such as SIGUSR1",
+        ),
+    ] = "SIGTERM"
     # How to say where a value came from; none: the default. Called rarely, for a line in a file
     # must be searched.
     origins: Mapping[str, Callable[[], str]] = MappingProxyType({})

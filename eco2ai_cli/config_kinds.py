@@ -14,11 +14,48 @@ class Kind(NamedTuple):
     """What a value may be. `expected` ends the sentence "must be ...".
 
     `check` returns the value in the form that `Config` holds. It raises ValueError when the value
-    is of another kind; the text of the error, if any, is a hint for the user.
+    is of another kind; the text of the error, if any, is a hint for the user. It raises Unfit
+    when a part of the value is wrong.
     """
 
     expected: str
     check: Callable[[object], object]
+
+
+class Key(NamedTuple):
+    """One key, `name` being `section.key`.
+
+    `about` says what it means, in the template and as the hint of an error. `option` is the
+    option that sets it, if there is one. A key whose default is None says in `unset` what holds
+    then, and has an `example` for the template.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    option: str | None = None
+    unit: str = ""
+    unset: str = ""
+    example: object = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "ECO2AI_" + self.name.replace(".", "_").upper()
+
+
+class Unfit(ValueError):
+    """What is wrong in a value of many parts, as the end of a sentence: "has no value from …".
+
+    `within`: the keys and the places, from 0 on, that lead to the part that is wrong.
+    """
+
+    def __init__(
+        self, complaint: str, hint: str | None = None, within: tuple[str | int, ...] = ()
+    ) -> None:
+        super().__init__(complaint)
+        self.hint = hint
+        self.within = within
 
 
 def number(low: float, high: float, unit: str = "") -> Kind:
@@ -27,6 +64,8 @@ def number(low: float, high: float, unit: str = "") -> Kind:
     def check(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
+        if isinstance(value, str) and (not value.isascii() or "_" in value):
+            raise ValueError  # `1_000` and other scripts' digits: numbers to Python alone
         try:
             result = float(value)
         except OverflowError:
@@ -83,6 +122,25 @@ def choice(*words: str) -> Kind:
     return Kind(" or ".join(f"`{word}`" for word in words), check)
 
 
+_STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+"""What ends a program that does not handle it, and what it can handle (signal(7))."""
+
+
+def signal_name() -> Kind:
+    """Return the kind of the name of one signal that a program can handle, kept as `SIGTERM`."""
+
+    def check(value: object) -> str:
+        if isinstance(value, list | tuple) or (isinstance(value, str) and "," in value):
+            raise ValueError("one signal is sent, then SIGKILL after the time of grace")
+        name = value.upper() if isinstance(value, str) else ""
+        name = name if name.startswith("SIG") else f"SIG{name}"
+        if name not in _STOP_SIGNALS:
+            raise ValueError
+        return name
+
+    return Kind("the name of one signal: " + ", ".join(_STOP_SIGNALS), check)
+
+
 def currency_code() -> Kind:
     """Return the kind of an ISO 4217 code: three letters, kept in capitals."""
 
@@ -128,6 +186,44 @@ def pairs() -> Kind:
         return {_name(name): _scalar_text(scalar) for name, scalar in value.items()}
 
     return Kind("`NAME=TEXT` pairs", check)
+
+
+def prices() -> Kind:
+    """Return the kind of the prices of a week by the time of day."""
+
+    def check(value: object) -> object:
+        from eco2ai_cli import tariff  # few have one
+
+        return tariff.read(value)
+
+    return Kind("tables with `from`, `to` and `price`", check)
+
+
+def intensities() -> Kind:
+    """Return the kind of the carbon intensities of a week by the time of day."""
+
+    def check(value: object) -> object:
+        from eco2ai_cli import profile  # few have one
+
+        return profile.read(value)
+
+    return Kind(
+        "24 or 168 numbers, tables with `from`, `to` and `intensity`, or the path of a file", check
+    )
+
+
+def time_zone() -> Kind:
+    """Return the kind of the IANA name of a time zone that this machine knows."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError
+        from eco2ai_cli import timezones  # few name one
+
+        timezones.named(value)
+        return value
+
+    return Kind("the IANA name of a time zone, such as `Europe/Berlin`", check)
 
 
 def _name(name: str) -> str:

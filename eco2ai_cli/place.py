@@ -71,11 +71,13 @@ def _named(query: str, config: Config) -> Place:
 def at(region: Region, config: Config, source: str) -> Place:
     """Return `region` as a place, with what the configuration says of it."""
     caveats = region.caveats
-    if config.intensity_kg_per_mwh is not None:
+    given = config.intensity_kg_per_mwh
+    if given is not None or config.profile is not None:
+        key = "region.profile" if given is None else "region.intensity"
         region = region._replace(
-            kg_per_mwh=config.intensity_kg_per_mwh,
+            kg_per_mwh=region.kg_per_mwh if given is None else given,
             year=None,
-            source=_short(config.origin("region.intensity")),
+            source=_short(config.origin(key)),
         )
         caveats = frozenset(word for word in caveats if not word.startswith("coefficient-"))
     pue = config.pue if config.pue is not None else region.pue

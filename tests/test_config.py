@@ -160,15 +160,28 @@ def test_every_key_is_read_from_the_environment(load: Load) -> None:
         "ECO2AI_FACILITY_PUE": "1.2",
         "ECO2AI_ELECTRICITY_PRICE": "0",
         "ECO2AI_ELECTRICITY_CURRENCY": "eur",
+        "ECO2AI_ELECTRICITY_TIMEZONE": "Europe/Berlin",
         "ECO2AI_HARDWARE_CPU_TDP": "65",
         "ECO2AI_HARDWARE_CPUS": "cpus.csv",
         "ECO2AI_HARDWARE_METERS": "ram, tdp",
         "ECO2AI_HARDWARE_IDLE": "share",
         "ECO2AI_HARDWARE_RAM_W_PER_GB": "0.4",
+        "ECO2AI_BUDGET_ENERGY": "1.5",
+        "ECO2AI_BUDGET_EMISSIONS": "0.5",
+        "ECO2AI_BUDGET_COST": "2",
+        "ECO2AI_BUDGET_GRACE": "10",
+        "ECO2AI_BUDGET_SIGNAL": "SIGUSR1",
         "ECO2AI_LEDGER_KEY": "k",
         "ECO2AI_LEDGER_COMMAND": "program",
     }
-    assert set(environ) == {key.variable for key in KEYS.values()}
+    schedules = {
+        "ECO2AI_ELECTRICITY_TARIFF": "7:00-22:00=0.3, 22:00-7:00=0.2",
+        "ECO2AI_REGION_PROFILE": "profile.csv",
+    }
+    assert {*environ, *schedules} == {key.variable for key in KEYS.values()}
+    scheduled = load({}, schedules)
+    assert scheduled.tariff == {"7:00-22:00": 0.3, "22:00-7:00": 0.2}
+    assert scheduled.profile == "profile.csv"
     assert load({}, environ)._replace(origins={}) == Config(
         project="nlp",
         description="first, try",
@@ -183,11 +196,17 @@ def test_every_key_is_read_from_the_environment(load: Load) -> None:
         pue=1.2,
         price_per_kwh=0.0,
         currency="EUR",
+        timezone="Europe/Berlin",
         cpu_tdp_w=65.0,
         cpu_table="cpus.csv",
         meters=("ram", "tdp"),
         idle="share",
         ram_w_per_gb=0.4,
+        max_energy_kwh=1.5,
+        max_emissions_kg=0.5,
+        max_cost=2.0,
+        grace_s=10.0,
+        stop_signal="SIGUSR1",
         ledger_key_file="k",
         ledger_command="program",
     )
@@ -270,7 +289,11 @@ BAD = [
     ("run.output", '" "', "the path of a file"),
     ("run.tags", '"team"', "`NAME=TEXT` pairs"),
     ("run.tags", '"=nlp"', "`NAME=TEXT` pairs"),
-    ("hardware.meters", '"tdp,tpd"', "a list of words from `rapl`, `tdp`, `ram`, `nvml`"),
+    (
+        "hardware.meters",
+        '"tdp,tpd"',
+        "a list of words from `rapl`, `tdp`, `ram`, `nvml`, `hwmon`, `amdsmi`",
+    ),
     ("electricity.currency", '"EURO"', "a code of three letters, such as `EUR`"),
     ("electricity.currency", '"€€€"', "a code of three letters, such as `EUR`"),
 ]
@@ -306,8 +329,14 @@ def test_a_bad_value_is_refused_in_the_same_words_wherever_it_stands(
     [
         ("[run]\nproject = 3", "`run.project` must be text, not `3`"),
         ("[run]\ntags = { a = [1] }", "`run.tags` must be `NAME=TEXT` pairs, not a table"),
-        ("[hardware]\nmeters = []", "from `rapl`, `tdp`, `ram`, `nvml`, not nothing"),
-        ("[hardware]\nmeters = [1]", "from `rapl`, `tdp`, `ram`, `nvml`, not a list"),
+        (
+            "[hardware]\nmeters = []",
+            "from `rapl`, `tdp`, `ram`, `nvml`, `hwmon`, `amdsmi`, not nothing",
+        ),
+        (
+            "[hardware]\nmeters = [1]",
+            "from `rapl`, `tdp`, `ram`, `nvml`, `hwmon`, `amdsmi`, not a list",
+        ),
         ("[region]\ncode = 'x\\u0007'\nlocate = 1", "`offline` or `ip` or `off`, not `1`"),
         ("[facility]\npue = 0x" + "f" * 5000, "not a number beyond all bounds"),
         ("[facility]\npue = '" + "9" * 5000 + "'", "not `" + "9" * 79 + "…`"),
@@ -494,21 +523,19 @@ def test_without_files_nothing_rarely_needed_is_imported() -> None:
 # the template and the command
 
 
-def _uncommented(text: str) -> str:
-    return re.sub(r"^#(?=[a-z])", "", text, flags=re.MULTILINE)
-
-
 def test_the_template_sets_nothing_as_it_is(load: Load) -> None:
     assert load({}, {}, template()) == Config()
 
 
-def test_the_template_uncommented_sets_every_key_to_its_default_or_example(load: Load) -> None:
-    found = load({}, {}, _uncommented(template()))
+def test_a_key_of_the_template_uncommented_is_set_to_its_default_or_example(load: Load) -> None:
     for name, key in KEYS.items():
+        section, _, last = name.partition(".")
+        before, header, after = template().partition(f"[{section}]\n")
+        found = load({}, {}, before + header + after.replace(f"\n#{last} = ", f"\n{last} = ", 1))
+        assert list(found.origins) == [name]
         default = getattr(Config(), ATTRIBUTES[name])
         value = getattr(found, ATTRIBUTES[name])
-        assert value == (key.example if default is None else default), name
-        assert found.origin(name) != "default", name
+        assert value == (key.kind.check(key.example) if default is None else default), name
         assert key.unset if default is None else not key.unset, name
 
 

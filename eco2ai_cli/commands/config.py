@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import click
 
-from eco2ai_cli.config import FILE_NAME, Config, load, user_file
-from eco2ai_cli.config_keys import ATTRIBUTES, KEYS, Key
+from eco2ai_cli.config import FILE_NAME, Config, load
+from eco2ai_cli.config_keys import ATTRIBUTES, KEYS
+from eco2ai_cli.config_kinds import Key
 from eco2ai_cli.errors import Eco2aiError
 from eco2ai_cli.ledger import key as ledger_key
 
@@ -61,29 +62,15 @@ def init(output: str, force: bool, with_ledger_key: bool) -> None:
     if not with_ledger_key:
         _write(output, template(), force)
         return
-    setting = f"key = {json.dumps(_ledger_key_file(), ensure_ascii=False)}"
+    own = ledger_key.of_user()
+    click.echo(own.sentence, err=True)
+    setting = f"key = {json.dumps(own.path, ensure_ascii=False)}"
     if os.path.lexists(output) and not force:
         click.echo(f"`{output}` is there already: put this into it, below `[ledger]`", err=True)
         click.echo(setting, err=True)
         return
     example = f"#key = {json.dumps(KEYS['ledger.key'].example)}"
     _write(output, template().replace(example, setting), force)
-
-
-def _ledger_key_file() -> str:
-    """Return the path of the user's ledger key, which is made if there is none."""
-    own = user_file(os.environ)
-    if own is None:
-        raise Eco2aiError("there is no home for a ledger key", hint="set `HOME`")
-    path = os.path.join(os.path.dirname(own), "ledger.key")
-    try:
-        ledger_key.make(path)
-    except FileExistsError:
-        ledger_key.load(path)
-        click.echo(f"kept the ledger key `{path}`", err=True)
-    else:
-        click.echo(f"wrote the ledger key `{path}`: keep a copy of it in a safe place", err=True)
-    return path
 
 
 def _write(output: str, toml: str, force: bool) -> None:
@@ -123,9 +110,18 @@ def _commented(key: Key) -> str:
     elsewhere = f"{f'{key.option} or ' if key.option else ''}{key.variable}"
     comment = [*textwrap.wrap(about, 96), f"({elsewhere})"]
     default = Config._field_defaults[ATTRIBUTES[key.name]]
-    # text, numbers, lists and the empty table are written in TOML as they are in JSON
-    value = json.dumps(_plain(key.example if default is None else default))
+    value = _toml(key.example if default is None else default)
     return "".join(f"# {line}\n" for line in comment) + f"#{key.name.partition('.')[2]} = {value}\n"
+
+
+def _toml(value: object) -> str:
+    """Write a value as TOML has it, on one line."""
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{name} = {_toml(item)}" for name, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value)  # text, numbers and booleans are written as in JSON
 
 
 def _plain(value: object) -> object:
@@ -159,6 +155,8 @@ def _words(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, Mapping):
-        return ",".join(f"{_words(name)}={_words(text)}" for name, text in value.items()) or "-"
+        pairs = [f"{_words(name)}={_words(text)}" for name, text in value.items()]
+        words = ",".join(pairs) or "-"
+        return words if len(words) <= 72 else f"{','.join(pairs[:2])},… ({len(pairs)})"
     words = str(value)
     return words if words and words.isprintable() else json.dumps(words)
