@@ -9,28 +9,33 @@ import importlib
 import math
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from eco2ai_cli import __version__, cpus, origin
+from eco2ai_cli import __version__, cpus, ledger, observing, origin
 from eco2ai_cli.clock import Clock, Moment, clock_was_set
 from eco2ai_cli.cpus import Processor
+from eco2ai_cli.epochs import Epochs, Intake
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch import descriptors
 from eco2ai_cli.launch.start import Started
 from eco2ai_cli.launch.wait import Waiter
 from eco2ai_cli.machine import this_machine
+from eco2ai_cli.marks.sources import Sources
 from eco2ai_cli.meters import choice
 from eco2ai_cli.model import Sample
 from eco2ai_cli.place import Place
 from eco2ai_cli.processes.linux import LinuxTree
 from eco2ai_cli.recorder import Recorder
-from eco2ai_cli.run_record import Run
+from eco2ai_cli.run_record import Finished, Run
 from eco2ai_cli.session import Plan
 
 if TYPE_CHECKING:
-    from eco2ai_cli.screen import Screen
+    from eco2ai_cli.journal.keeper import Journal
+    from eco2ai_cli.marks.channel import Channel
+    from eco2ai_cli.prospect import Prospect
+    from eco2ai_cli.weighing import Weigher
 
 _SENDS_WORK_AWAY = frozenset(
     b"at batch bsub docker flux kubectl nerdctl podman qsub sbatch srun ssh systemctl "
@@ -40,7 +45,7 @@ _NEEDED_AT_THE_END = (
     "shlex",
     "eco2ai_cli.run_forms",
     "eco2ai_cli.saving",
-    "eco2ai_cli.summary",
+    "eco2ai_cli.receipt",
     "eco2ai_cli.ledger.writer",
     "eco2ai_cli.ledger.unsaved",
     "eco2ai_cli.ledger.extension",
@@ -52,24 +57,43 @@ _NEEDED_AT_THE_END = (
     "hashlib",
     "eco2ai_cli.ledger.chain",
     "eco2ai_cli.journal.recovery",
+    "eco2ai_cli.marks.line",
+    "eco2ai_cli.forecast",
+    "eco2ai_cli.marks.afterlife",
 )
+_STOPPED = 124 << 8
+"""The wait(2) status of a run that its budget has stopped: 124, as of timeout(1)."""
+_LOG_LOOK_S = 0.2
+"""How soon the end of an epoch is read from a log; a look costs 0.06 ms."""
 _ATTEMPTS = 8
 """How often the waiting is taken up again after a fault; waiting plainly passes no signal on."""
 
 
 class Watched(NamedTuple):
-    """What is left of a command that has ended; `status` is as of wait(2)."""
+    """A command, watched since `began`; `status` is as of wait(2), None while it goes on."""
 
-    status: int
+    status: int | None
     began: Moment
     ended: Moment
     recorder: Recorder
     processor: Processor | None
     place: Callable[[], Place]
+    weigher: Weigher | None = None
+    prospect: Prospect | None = None
 
 
-def watch(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: Faults) -> Watched:
-    """Watch the command to its end, passing signals on, and take the last sample."""
+def watch(
+    plan: Plan,
+    started: Started,
+    tree: LinuxTree,
+    clock: Clock,
+    faults: Faults,
+    channel: Channel | None = None,
+) -> tuple[int, Finished | None]:
+    """Watch the command to its end, passing signals on; return its status and what it has cost.
+
+    `channel`: where its marks come from.
+    """
     faults.guard(descriptors.let_go, None)
     recorder = Recorder(
         tree,
@@ -78,17 +102,39 @@ def watch(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: F
         clock=clock,
         faults=faults,
     )
+    weigher = faults.guard(partial(observing.weigh, plan, recorder, clock), None)
     recorder.sample()
     place = faults.guard(partial(_seek, plan), lambda: plan.place)
     waiter = Waiter(started.pid, tree, started.sentinel, beat=recorder.beat, clock=clock)
     processor = faults.guard(partial(_processor, plan), None)
     faults.guard(partial(_equip, recorder, plan, tree, processor), None)
+    at_first = partial(Watched, None, started.began, started.began, recorder, processor)
+    so_far = at_first(lambda: plan.place, weigher)
+    journal = None
     if not faults.guard(waiter.has_ended, True):
-        so_far = Watched(0, started.began, started.began, recorder, processor, lambda: plan.place)
-        faults.guard(partial(_keep_journal, plan, so_far, clock, faults), None)
+        path = None if channel is None else channel.path
+        journal = faults.guard(partial(_keep_journal, plan, so_far, clock, faults, path), None)
+    prospect = faults.guard(partial(observing.look_ahead, plan, so_far, tree, waiter, clock), None)
+    so_far = so_far._replace(prospect=prospect)
+    epochs = Epochs(
+        recorder,
+        lambda: record(plan, so_far._replace(place=place), faults),
+        partial(_append, plan),
+        began=started.began,
+        clock=clock,
+    )
+    if prospect is not None:
+        epochs.observers.append(lambda part: prospect.end_epoch(part, epochs.total))
+        if journal is not None:
+            journal.outlook = prospect.outlook
+    look_s = min(plan.request.config.interval_s, _LOG_LOOK_S)
+    sources = Sources(channel, plan.log, look_s, clock.awake_s)
+    intake = Intake(sources, epochs, clock=clock, faults=faults)
+    waiter.attend(intake)
     faults.guard(partial(_load_what_the_end_needs, waiter), None)
-    show = partial(_show, plan, started, recorder, waiter, clock, faults)
-    give_terminal_back = faults.guard(show, _nothing)
+    doubts = partial(_doubts, plan, recorder, faults)
+    show = partial(observing.show, plan, so_far, doubts, waiter, clock, faults)
+    give_terminal_back = faults.guard(show, observing.nothing)
 
     try:
         status = None
@@ -98,51 +144,43 @@ def watch(plan: Plan, started: Started, tree: LinuxTree, clock: Clock, faults: F
         if status is None:
             give_terminal_back()
             status = waiter.wait_plainly()
-        faults.guard(partial(waiter.settle, whole_tree=plan.request.wait_for_tree), None)
+        whole_tree = plan.request.wait_for_tree
+        if prospect is None or not prospect.is_stopping:
+            faults.guard(partial(waiter.settle, whole_tree=whole_tree), None)
+        if prospect is not None:
+            faults.guard(partial(prospect.finish, tree, waiter), None)
     finally:
         give_terminal_back()
     ended = clock.now()
-    if waiter.ended is not None and not plan.request.wait_for_tree:
+    if prospect is not None and prospect.is_stopping:
+        status = _STOPPED
+    elif waiter.ended is not None and not whole_tree:
         ended = waiter.ended
+    intake.take_all(ended)
     for meter in recorder.meters:
         faults.guard(meter.finish, None)
     recorder.sample()
     for meter in recorder.meters:
         faults.guard(meter.close, None)
     faults.guard(tree.close, None)
-    return Watched(status, started.began, ended, recorder, processor, place)
+    watched = so_far._replace(status=status, ended=ended, place=place)
+    return status, faults.guard(partial(_finished, plan, watched, epochs, sources, faults), None)
 
 
-def _nothing() -> None:
-    pass
+def _finished(
+    plan: Plan, watched: Watched, epochs: Epochs, sources: Sources, faults: Faults
+) -> Finished:
+    run = record(plan, watched, faults)
+    if sources.complaints:
+        run = run._replace(doubts=run.doubts | {"marks-lost"})
+    finished = epochs.finish(run)
+    return finished._replace(notes=finished.notes + sources.complaints)
 
 
-def _show(
-    plan: Plan,
-    started: Started,
-    recorder: Recorder,
-    waiter: Waiter,
-    clock: Clock,
-    faults: Faults,
-) -> Callable[[], None]:
-    """Have the run shown while it goes on, if that is wanted; return what ends that."""
-    if not plan.request.live or not os.isatty(2) or waiter.has_ended():
-        return _nothing
-    from eco2ai_cli.live import Live, Subject
+def _append(plan: Plan, rows: Sequence[ledger.Cells]) -> Sequence[str]:
+    from eco2ai_cli.ledger.writer import append_now
 
-    doubts = partial(_doubts, plan, recorder, faults)
-    subject = Subject(plan.request.config, plan.place, started.began, doubts)
-    live = Live(subject, partial(_screen, plan), recorder.beat, clock=clock, faults=faults)
-    recorder.observers.append(live)
-    waiter.show_on(live)
-    return live.give_back
-
-
-def _screen(plan: Plan) -> Screen | None:
-    from eco2ai_cli.screen import open_screen
-
-    insists = plan.request.config.origin("run.live").startswith("option")
-    return open_screen(plan.environ, insist=insists)
+    return append_now(plan.request.config.output, rows, key=plan.ledger_key)
 
 
 def _seek(plan: Plan) -> Callable[[], Place]:
@@ -186,30 +224,34 @@ def _equip(recorder: Recorder, plan: Plan, tree: LinuxTree, processor: Processor
         recorder.observers.append(Trace(plan.request.trace_file, plan.run_id))
 
 
-def _keep_journal(plan: Plan, so_far: Watched, clock: Clock, faults: Faults) -> None:
+def _keep_journal(
+    plan: Plan, so_far: Watched, clock: Clock, faults: Faults, mark_path: str | None
+) -> Journal:
     from eco2ai_cli.journal.keeper import Journal
 
     recorder = so_far.recorder
     doubts = partial(_doubts, plan, recorder, faults)
-    journal = Journal(record(plan, so_far, faults), recorder, clock, doubts)
+    run = record(plan, so_far, faults)
+    journal = Journal(run, recorder, clock, doubts, weigher=so_far.weigher, mark_path=mark_path)
     if journal.open(plan.environ):
         recorder.observers.append(journal)
+    return journal
 
 
 def record(plan: Plan, watched: Watched, faults: Faults) -> Run:
-    """Return the record of a run that has ended."""
-    _, began, ended, recorder, processor, place = watched
+    """Return the record of a run, as it stands or as it has ended."""
+    _, began, ended, recorder, processor, place, weigher, prospect = watched
     last = recorder.last
     own = resource.getrusage(resource.RUSAGE_SELF)
     suspended_s = (ended.elapsed_s - began.elapsed_s) - (ended.awake_s - began.awake_s)
     doubts = _doubts(plan, recorder, faults, last)
-    if last.usage.pids:
+    if last.usage.pids and watched.status is not None:
         doubts |= {"left-running"}
     if suspended_s > 1:
         doubts |= {"suspended"}
     if clock_was_set(began, ended):
         doubts |= {"clock-set"}
-    return Run(
+    run = Run(
         id=plan.run_id,
         parent_id=plan.environ.get("ECO2AI_RUN_ID") or None,
         argv=plan.request.argv,
@@ -229,7 +271,9 @@ def record(plan: Plan, watched: Watched, faults: Faults) -> Run:
         overhead_s=own.ru_utime + own.ru_stime + choice.overhead_s(recorder.meters),
         doubts=doubts,
         version=__version__,
+        weighed=None if weigher is None else weigher.snapshot(),
     )
+    return run if prospect is None else prospect.completed(run)
 
 
 def _doubts(plan: Plan, recorder: Recorder, faults: Faults, last: Sample) -> frozenset[str]:
@@ -239,7 +283,8 @@ def _doubts(plan: Plan, recorder: Recorder, faults: Faults, last: Sample) -> fro
         "sampling-late": recorder.late,
         "work-elsewhere": _sends_work_away(plan.request.argv, last),
     }
-    return frozenset(word for word, holds in doubts.items() if holds)
+    words = frozenset(word for word, holds in doubts.items() if holds)
+    return words if plan.rates is None else words | plan.rates.caveats
 
 
 def _sends_work_away(argv: tuple[bytes, ...], last: Sample) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -15,12 +18,23 @@ _COMMANDS = {
     "config": "show the effective configuration, or write a commented `eco2ai.toml`",
     "cpus": "inspect the table of processors",
     "doctor": "tell what can be measured here, by what, and what would make it better",
+    "mark": "inside of a run, end the current epoch and record its values",
     "regions": "inspect the emission coefficients",
     "report": "sum ledgers up, by project and in total",
     "run": "run a command and measure its whole process tree",
     "verify": "recompute every row of ledgers, and check their chain of hashes",
+    "watch": "show a run that is under way on this machine, from any terminal",
 }
 """Each subcommand with its line in the help; its module and its object have its name."""
+
+
+@contextmanager
+def _as_a_filter() -> Iterator[None]:
+    """Die of SIGPIPE where nobody reads on, as every filter does; click would exit with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        _die_of(signal.SIGPIPE)
 
 
 class _LazyGroup(click.Group):
@@ -35,6 +49,16 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"eco2ai_cli.commands.{name}")
         command: click.Command = getattr(module, name)
         return command
+
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        """Parse the command line as click does; `--help` and `--version` are answered here."""
+        with _as_a_filter():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the subcommand as click does."""
+        with _as_a_filter():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -56,7 +80,8 @@ def eco2ai(context: click.Context) -> None:
     eco2ai run -- python train.py
     eco2ai report
     """
-    if context.invoked_subcommand != "run":  # that does so when its command has ended
+    # `run` does so when its command has ended, and `mark` is called in loops.
+    if context.invoked_subcommand not in ("run", "mark"):
         from eco2ai_cli import journal
 
         journal.say(journal.recover())
@@ -78,8 +103,6 @@ def main() -> None:
         status = error.exit_status
     except (click.Abort, KeyboardInterrupt):
         _die_of(signal.SIGINT)
-    except BrokenPipeError:
-        _die_of(signal.SIGPIPE)
     except Exception:
         import traceback
 

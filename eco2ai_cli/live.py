@@ -17,8 +17,10 @@ from eco2ai_cli.model import ORIGIN, Energy, Footprint, Reading, Sample
 from eco2ai_cli.place import Place
 
 if TYPE_CHECKING:
-    from eco2ai_cli.dashboard import Gpu, State
+    from eco2ai_cli.dashboard import Budget, Gpu, State
+    from eco2ai_cli.prospect import Prospect
     from eco2ai_cli.screen import Screen
+    from eco2ai_cli.weighing import Weigher
 
 FIRST_S = 1.0
 """A command that is over by then is never drawn over."""
@@ -35,20 +37,29 @@ _REMEMBERED = 48
 
 
 class Subject(NamedTuple):
-    """The run that is shown; `doubts` tells the caveats beside those of a sample."""
+    """The run that is shown; `doubts` tells the caveats beside those of a sample.
+
+    `weigher`: what weighs the joules, where price or intensity go by the time of day.
+    """
 
     config: Config
     place: Place
     began: Moment
     doubts: Callable[[Sample], frozenset[str]]
+    weigher: Weigher | None = None
 
     def footprint(self, sample: Sample) -> Footprint:
-        """Return what the run has used up to `sample`."""
+        """Return what the run has used up to `sample`, by the mean rates up to now."""
+        price_per_kwh, kg_per_mwh = self.config.price_per_kwh, self.place.region.kg_per_mwh
+        if self.weigher is not None:
+            mean_price, mean_kg = self.weigher.mean_rates()
+            price_per_kwh = price_per_kwh if mean_price is None else mean_price
+            kg_per_mwh = kg_per_mwh if mean_kg is None else mean_kg
         return footprint(
             Energy.since_start(sample),
             pue=self.place.pue,
-            kg_per_mwh=self.place.region.kg_per_mwh,
-            price_per_kwh=self.config.price_per_kwh,
+            kg_per_mwh=kg_per_mwh,
+            price_per_kwh=price_per_kwh,
         )
 
 
@@ -67,8 +78,10 @@ class Live:
         *,
         clock: Clock,
         faults: Faults,
+        prospect: Prospect | None = None,
     ) -> None:
         self._subject = subject
+        self._prospect = prospect
         self._open_screen = open_screen
         self._screen: Screen | None = None
         self._sample = sample
@@ -142,7 +155,7 @@ class Live:
         """Return what there is to show now."""
         from eco2ai_cli.dashboard import State
 
-        sample, (config, place, began, doubts) = self._last, self._subject
+        sample, (config, place, began, doubts, _) = self._last, self._subject
         used = self._subject.footprint(sample)
         return State(
             elapsed_s=self._clock.elapsed_s() - began.elapsed_s,
@@ -160,7 +173,21 @@ class Live:
             place=place.region.name,
             kg_per_mwh=place.region.kg_per_mwh,
             caveats=tuple(sorted(sample.caveats | place.caveats | doubts(sample))),
+            budget=self._budget(),
+            forecast=self._forecast(),
         )
+
+    def _budget(self) -> Budget | None:
+        from eco2ai_cli.dashboard import Budget
+
+        fullest = None if self._prospect is None else self._prospect.budget.fullest()
+        return None if fullest is None else Budget(*fullest)
+
+    def _forecast(self) -> str | None:
+        if self._prospect is None:
+            return None
+        elapsed_s = self._clock.elapsed_s() - self._subject.began.elapsed_s
+        return self._prospect.words(elapsed_s)
 
 
 def _gpu(reading: Reading) -> Gpu:

@@ -34,7 +34,8 @@ class Recorder:
     would cost more than 0.5 % of one core in the long run. Counters do not depend on them.
     `began_s`: when the run began, on the clock that stops in suspend. `observers` are handed each
     sample; a fault of one is kept, and the others still get theirs. `longest_step_s` is what the
-    meters stand: no beat takes longer but for the cost of looking.
+    meters stand: no beat takes longer but for the cost of looking. `latest` is asked at every beat
+    by when the next must come, whatever it costs.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Recorder:
         self._credit_s = _CREDIT_S
         self.meters: tuple[Meter, ...] = tuple(map(Unmetered, COMPONENTS))
         self.longest_step_s = math.inf
+        self.latest: Callable[[], float] | None = None
         self.observers: list[Callable[[Sample], None]] = []
         self.last = ORIGIN
         self.samples = 0
@@ -80,11 +82,16 @@ class Recorder:
         self._beat_s = now_s
         wait_s = max(min(self._step_s, longest_s), -self._credit_s / _DUTY)
         self._due_s = now_s + wait_s
-        if wait_s == self.longest_step_s:
-            # Runs that share out one machine look at the same moments, so that nothing is
-            # shared out twice.
-            self._due_s -= self._due_s % wait_s
+        common_s = self.longest_step_s
+        if common_s < math.inf:
+            # Runs that share out one machine look at the same moments, whatever else each looks
+            # at, so that nothing is shared out twice.
+            next_s = (now_s // common_s + 1) * common_s
+            late = math.ceil(self._due_s / common_s) * common_s
+            self._due_s = late if wait_s > common_s else min(self._due_s, next_s)
         self._step_s = min(2 * self._step_s, longest_s)
+        if self.latest is not None:
+            self._due_s = min(self._due_s, self._faults.guard(self.latest, math.inf))
         return self._due_s
 
     def sample(self) -> None:
@@ -99,6 +106,11 @@ class Recorder:
             self.memory_peak_bytes = max(self.memory_peak_bytes or 0, sample.usage.memory_bytes)
         for observe in self.observers:
             self._faults.guard(partial(observe, sample), None)
+
+    def forget_peaks(self) -> None:
+        """Start the peaks of memory and processes anew, from what there is now."""
+        self.memory_peak_bytes = self.last.usage.memory_bytes
+        self.processes_peak = self.last.usage.processes
 
     def _read(self) -> Sample:
         now_s = self._clock.awake_s()

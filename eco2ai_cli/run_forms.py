@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from eco2ai_cli.cpus import Processor
 from eco2ai_cli.ledger.columns import text
-from eco2ai_cli.run_record import Run
+from eco2ai_cli.run_record import Part, Run
 from eco2ai_cli.units import BYTES_PER_GB, kwh
 
 COLUMN_OF_KEY = {
@@ -50,6 +52,7 @@ COLUMN_OF_KEY = {
     "samples": "samples",
     "overhead_s": "overhead(s)",
     "version": "version",
+    "forecast_error_percent": "forecast_error(%)",
 }
 """The columns whose cells are what `--json` says under another name."""
 
@@ -59,10 +62,47 @@ def stamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S+00:00", time.gmtime(seconds))
 
 
-def json_object(run: Run) -> dict[str, Any]:
-    """Return the run as the object of `--json`; the unit of each figure is in its key."""
+_SUMS = frozenset(Part._fields) - {"epoch", "start_time"}
+
+
+def json_object(run: Run, parts: Sequence[Part] = ()) -> dict[str, Any]:
+    """Return the run as the object of `--json`; the unit of each figure is in its key.
+
+    Where the run has parts its figures are the sums of theirs, to the last digit.
+    """
+    band_j, band_kg = run.energy_band_j, run.emissions_band_kg
+    values: dict[str, Any] = {}
+    for key, value in _values(run).items():
+        values[key] = _sum(parts, key) if parts and key in _SUMS else value
+        if key == "energy_kwh":
+            values["energy_kwh_low"] = _in_kwh(band_j.low) if band_j else None
+            values["energy_kwh_high"] = _in_kwh(band_j.high) if band_j else None
+        elif key == "emissions_kg":
+            values["emissions_kg_low"] = band_kg.low if band_kg else None
+            values["emissions_kg_high"] = band_kg.high if band_kg else None
+    if parts:
+        values["epochs"] = [part._asdict() for part in parts]
+    return values
+
+
+def _sum(parts: Sequence[Part], key: str) -> float | None:
+    """Add up what is known, as whoever adds up the rows of the ledger does."""
+    known = [value for part in parts if (value := getattr(part, key)) is not None]
+    if all(isinstance(value, int) for value in known):
+        return sum(map(int, known)) if known else None
+    return math.fsum(known)
+
+
+def part(run: Run) -> Part:
+    """Return the figures of a part of a run that are summed."""
+    values = _values(run)
+    return Part(run.epoch, *(values[key] for key in Part._fields[1:]))
+
+
+def _values(run: Run) -> dict[str, Any]:
     energy, footprint, region = run.energy, run.footprint, run.place.region
-    processor, band_j, band_kg = run.processor, run.energy_band_j, run.emissions_band_kg
+    price_per_kwh, kg_per_mwh = run.rates
+    processor = run.processor
     return {
         "id": run.id,
         "parent_id": run.parent_id,
@@ -79,24 +119,20 @@ def json_object(run: Run) -> dict[str, Any]:
         "job": run.origin.job,
         "rank": run.origin.rank,
         "tags": {text(key): text(value) for key, value in run.config.tags.items()},
-        "cpu_time_s": run.sample.usage.cpu_s,
+        "cpu_time_s": run.cpu_s,
         "cpu_energy_kwh": _in_kwh(energy.cpu_j),
         "gpu_energy_kwh": _in_kwh(energy.gpu_j),
         "gpu_idle_energy_kwh": _in_kwh(run.gpu_idle_j),
         "ram_energy_kwh": _in_kwh(energy.ram_j),
         "energy_kwh": _in_kwh(footprint.energy_j),
-        "energy_kwh_low": _in_kwh(band_j.low) if band_j else None,
-        "energy_kwh_high": _in_kwh(band_j.high) if band_j else None,
         "emissions_kg": footprint.emissions_kg,
-        "emissions_kg_low": band_kg.low if band_kg else None,
-        "emissions_kg_high": band_kg.high if band_kg else None,
         "cost": footprint.cost,
-        "price_per_kwh": run.config.price_per_kwh,
+        "price_per_kwh": price_per_kwh,
         "currency": run.config.currency,
         "pue": run.place.pue,
         "region": region.iso_code,
         "region_source": run.place.source,
-        "carbon_intensity_kg_per_mwh": region.kg_per_mwh,
+        "carbon_intensity_kg_per_mwh": kg_per_mwh,
         "intensity_year": region.year,
         "intensity_source": region.source,
         "cpu_name": processor.name if processor else None,
@@ -109,6 +145,7 @@ def json_object(run: Run) -> dict[str, Any]:
         "memory_mean_gb": _in_gb(run.memory_mean_bytes),
         "memory_peak_gb": _in_gb(run.memory_peak_bytes),
         "processes": run.processes,
+        **_ahead(run),
         "samples": run.samples,
         "overhead_s": run.overhead_s,
         "caveats": list(run.caveats),
@@ -122,14 +159,34 @@ def _json_text(value: object, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
 
 
+def _ahead(run: Run) -> dict[str, Any]:
+    """Return the budget of the run and its first forecast."""
+    config, by = run.config, run.first_forecast.by if run.first_forecast else {}
+    energy = by.get("energy")
+    return {
+        "budget_energy_kwh": config.max_energy_kwh,
+        "budget_emissions_kg": config.max_emissions_kg,
+        "budget_cost": config.max_cost,
+        "budget_stopped_by": run.stopped_by,
+        "forecast_epochs": run.first_forecast.epochs if run.first_forecast else None,
+        "forecast_duration_s": by["duration"].total if "duration" in by else None,
+        "forecast_energy_kwh": _in_kwh(energy.total) if energy else None,
+        "forecast_energy_kwh_low": _in_kwh(energy.low) if energy else None,
+        "forecast_energy_kwh_high": _in_kwh(energy.high) if energy else None,
+        "forecast_emissions_kg": by["emissions"].total if "emissions" in by else None,
+        "forecast_cost": by["cost"].total if "cost" in by else None,
+        "forecast_error_percent": run.forecast_error_percent,
+    }
+
+
 def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
     """Return the run's row but for the hash, by column; None is an empty cell."""
-    values = json_object(run)
+    values = _values(run)
     cells = {column: values[key] for key, column in COLUMN_OF_KEY.items()}
     tags = run.config.tags
     return {
         **cells,
-        "epoch": "N/A",
+        "epoch": run.epoch,
         "CPU_name": _cpu_name(run.processor),
         "GPU_name": run.gpu_name,
         "OS": run.origin.operating_system,
@@ -146,10 +203,10 @@ def _cpu_name(processor: Processor | None) -> str | None:
     return f"{processor.name}/{processor.sockets} device(s){tdp}"
 
 
-def write_json(path: str, run: Run) -> None:
+def write_json(path: str, run: Run, parts: Sequence[Part] = ()) -> None:
     """Write the run to `path` as one JSON object; raises OSError."""
     with open(path, "w", encoding="utf-8") as file:
-        file.write(_json_text(json_object(run), indent=2) + "\n")
+        file.write(_json_text(json_object(run, parts), indent=2) + "\n")
 
 
 def _in_kwh(joules: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""A finished run: the facts as one record, and what follows from them as its properties."""
+"""A run, or a part of it: the facts as one record, and what follows from them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,31 @@ from eco2ai_cli.clock import Moment
 from eco2ai_cli.config import Config
 from eco2ai_cli.cpus import Processor
 from eco2ai_cli.footprint import footprint
-from eco2ai_cli.model import COMPONENTS, Component, Energy, Footprint, Sample
+from eco2ai_cli.model import COMPONENTS, ORIGIN, Component, Energy, Footprint, Sample
 from eco2ai_cli.origin import Origin
 from eco2ai_cli.place import Place
 
 if TYPE_CHECKING:  # its bounds are not needed for the row
+    from eco2ai_cli.forecast import FirstForecast
+    from eco2ai_cli.ledger import Cells
     from eco2ai_cli.uncertainty import Band
+    from eco2ai_cli.weighing import Weighed
+
+
+NO_EPOCH = "N/A"
 
 
 class Run(NamedTuple):
-    """Everything that is known about one finished run.
+    """Everything that is known about one run, or about one part of it.
 
-    `status` is as of wait(2); `sample` is the last one, so its dials hold the run's totals;
-    `doubts` are caveats beside those of the sample and the place. `gpu_idle_j`: what the GPUs
-    given to the command drew while nobody was on them; it is in no other figure.
+    `status` is as of wait(2), None while it goes on. `sample` is the last one and `since` the one
+    before the part began: the part is what lies between them. `doubts` are caveats beside those
+    of the sample and the place. `gpu_idle_j`: what the GPUs given to the command drew while
+    nobody was on them; it is in no other figure. `epoch`: the mark that ended the part, with its
+    values. `weighed` are the joules by price and by intensity up to the end of the part, where
+    those change with the time of day, and `weighed_since` up to its beginning. `stopped_by`: the
+    quantity whose budget was used up. `first_forecast`: what was expected of the whole run after
+    its first epoch, and `forecast_error_percent` how far that was off, if every epoch came.
     """
 
     id: str
@@ -34,7 +45,7 @@ class Run(NamedTuple):
     place: Place
     processor: Processor | None
     origin: Origin
-    status: int
+    status: int | None
     began: Moment
     ended: Moment
     sample: Sample
@@ -46,6 +57,13 @@ class Run(NamedTuple):
     overhead_s: float
     doubts: frozenset[str]
     version: str
+    since: Sample = ORIGIN
+    epoch: str = NO_EPOCH
+    weighed: Weighed | None = None
+    weighed_since: Weighed | None = None
+    stopped_by: str | None = None
+    first_forecast: FirstForecast | None = None
+    forecast_error_percent: float | None = None
 
     @property
     def command(self) -> str | None:
@@ -55,15 +73,21 @@ class Run(NamedTuple):
         return command_line(self.argv, self.config.ledger_command)
 
     @property
-    def exit_status(self) -> int | str:
-        """The exit status, or the name of the signal that ended it."""
+    def exit_status(self) -> int | str | None:
+        """The exit status, or the name of the signal that ended it; None while it goes on."""
+        if self.status is None:
+            return None
         if os.WIFSIGNALED(self.status):
             return signal_name(os.WTERMSIG(self.status))
         return os.WEXITSTATUS(self.status)
 
     @property
-    def stop_reason(self) -> str:
-        """Why it ended: `exit` or `signal`."""
+    def stop_reason(self) -> str | None:
+        """Why it ended: `exit`, `signal` or `budget`; None while it goes on."""
+        if self.status is None:
+            return None
+        if self.stopped_by is not None:
+            return "budget"
         return "signal" if os.WIFSIGNALED(self.status) else "exit"
 
     @property
@@ -74,16 +98,35 @@ class Run(NamedTuple):
     @property
     def energy(self) -> Energy:
         """Joules by component, before PUE."""
-        return Energy.since_start(self.sample)
+        if self.since is ORIGIN:
+            return Energy.since_start(self.sample)
+        return Energy.between(self.since, self.sample)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds, user and system."""
+        return self.sample.usage.cpu_s - self.since.usage.cpu_s
 
     @property
     def footprint(self) -> Footprint:
         """Energy at the socket of the facility, emissions and cost."""
+        price_per_kwh, kg_per_mwh = self.rates
         return footprint(
-            self.energy,
-            pue=self.place.pue,
-            kg_per_mwh=self.place.region.kg_per_mwh,
-            price_per_kwh=self.config.price_per_kwh,
+            self.energy, pue=self.place.pue, kg_per_mwh=kg_per_mwh, price_per_kwh=price_per_kwh
+        )
+
+    @property
+    def rates(self) -> tuple[float | None, float]:
+        """The price per kWh, if there is one, and the kg/MWh: means over the joules of the part."""
+        price_per_kwh, kg_per_mwh = self.config.price_per_kwh, self.place.region.kg_per_mwh
+        if self.weighed is None:
+            return price_per_kwh, kg_per_mwh
+        from eco2ai_cli.weighing import NOTHING, mean_rates
+
+        mean_price, mean_kg = mean_rates(self.weighed_since or NOTHING, self.weighed)
+        return (
+            price_per_kwh if mean_price is None else mean_price,
+            kg_per_mwh if mean_kg is None else mean_kg,
         )
 
     @property
@@ -114,7 +157,8 @@ class Run(NamedTuple):
         intensity = uncertainty.intensity_factors(
             self.place.caveats,
             region.year and time.gmtime(self.began.wall_s).tm_year - region.year,
-            is_given=self.config.intensity_kg_per_mwh is not None,
+            is_given=self.config.intensity_kg_per_mwh is not None
+            or self.config.profile is not None,
             is_world=region.code == "WORLD",
         )
         if band_j is None or intensity is None or not energy_j or emissions_kg is None:
@@ -123,11 +167,11 @@ class Run(NamedTuple):
 
     @property
     def memory_mean_bytes(self) -> float | None:
-        """The mean memory of the tree over the run."""
-        byte_s = self.sample.usage.memory_byte_s
-        if byte_s is None or self.sample.t_s <= 0:
+        """The mean memory of the tree."""
+        byte_s, span_s = self.sample.usage.memory_byte_s, self.sample.t_s - self.since.t_s
+        if byte_s is None or span_s <= 0:
             return None
-        return byte_s / self.sample.t_s
+        return (byte_s - (self.since.usage.memory_byte_s or 0.0)) / span_s
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -148,3 +192,39 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"  # the two that the C library keeps for itself
+
+
+class Part(NamedTuple):
+    """A part of a run that has its own row; the sum of them is the run.
+
+    Energies in kWh as in the ledger: `energy_kwh` with PUE, the components before it. None: not
+    known.
+    """
+
+    epoch: str
+    start_time: str
+    duration_s: float
+    energy_kwh: float | None
+    emissions_kg: float | None
+    cost: float | None
+    cpu_time_s: float
+    cpu_energy_kwh: float | None
+    gpu_energy_kwh: float | None
+    ram_energy_kwh: float | None
+    samples: int
+    overhead_s: float
+
+
+class Finished(NamedTuple):
+    """A run that has ended, and what is left to be saved of it.
+
+    `rest` is the part after the last mark, which is the whole run where there was none; `parts`
+    are all of them, the rest included, if there was a mark. `unsaved` are the rows of the parts
+    before that could not be written yet; `notes` say what their writing has brought to light.
+    """
+
+    run: Run
+    rest: Run
+    parts: tuple[Part, ...] = ()
+    unsaved: tuple[Cells, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from eco2ai_cli import ledger, place
 from eco2ai_cli.clock import Clock
 from eco2ai_cli.config import Config
-from eco2ai_cli.errors import Eco2aiError, WrongUsage
+from eco2ai_cli.errors import ConfigError, Eco2aiError, WrongUsage
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch.start import child_environment, start
+from eco2ai_cli.marks.channel import open_channel
 from eco2ai_cli.place import Place
 from eco2ai_cli.processes.linux import LinuxTree
 
 if TYPE_CHECKING:
-    from eco2ai_cli.run_record import Run
+    from eco2ai_cli.marks.logs import Follower
+    from eco2ai_cli.rates import Rates
+    from eco2ai_cli.run_record import Finished
 
 
 class Request(NamedTuple):
@@ -35,6 +38,9 @@ class Request(NamedTuple):
     json_file: str | None = None
     trace_file: str | None = None
     live: bool = False
+    progress_file: str | None = None
+    progress: str = "auto"
+    epochs: int | None = None
 
 
 class Plan(NamedTuple):
@@ -45,6 +51,8 @@ class Plan(NamedTuple):
     run_id: str
     environ: Mapping[str, str]
     ledger_key: bytes | None = None
+    log: Follower | None = None
+    rates: Rates | None = None
 
 
 def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
@@ -55,6 +63,7 @@ def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
     if not sys.platform.startswith("linux"):
         raise Eco2aiError(f"`eco2ai run` measures on Linux only; this is `{sys.platform}`")
     config = request.config
+    _check_budget(config)
     ledger.check(config.output)
     ledger_key = _ledger_key(config)
     _check_results(request)
@@ -70,12 +79,47 @@ def prepare(request: Request, environ: Mapping[str, str] = os.environ) -> Plan:
         from eco2ai_cli.meters import rapl_survey
 
         rapl_survey.check()
+    for word in ("hwmon", "amdsmi"):
+        if config.meters is not None and word in config.meters:
+            from eco2ai_cli.meters import drm_survey
+
+            drm_survey.check(word)
     return Plan(
         request=request,
         place=place.settle(config, environ),
         run_id=str(uuid.uuid4()),
         environ=environ,
         ledger_key=ledger_key,
+        log=_log(request),
+        rates=_rates(config),
+    )
+
+
+def _rates(config: Config) -> Rates | None:
+    if config.tariff is None and config.profile is None:
+        return None
+    from eco2ai_cli import rates  # few have them
+
+    return rates.settle(config)
+
+
+def _log(request: Request) -> Follower | None:
+    if request.progress_file is None:
+        return None
+    from eco2ai_cli.marks import logs
+
+    return logs.follow(request.progress_file, request.progress)
+
+
+def _check_budget(config: Config) -> None:
+    """Raise WrongUsage or ConfigError where a cost is limited that nobody can compute."""
+    if config.max_cost is None or config.price_per_kwh is not None or config.tariff is not None:
+        return
+    origin = config.origin("budget.cost")
+    by_option = origin.startswith("option")
+    raise (WrongUsage if by_option else ConfigError)(
+        f"{origin if by_option else f'{origin}: `budget.cost`'} needs a price of electricity",
+        hint="give `--price PER_KWH`, or `price` or a `tariff` in `[electricity]` of `eco2ai.toml`",
     )
 
 
@@ -93,7 +137,7 @@ def execute(
     *,
     tree: LinuxTree | None = None,
     clock: Clock | None = None,
-) -> tuple[int, Run | None]:
+) -> tuple[int, Finished | None]:
     """Run the command; return its wait(2) status and the record of the run.
 
     Nothing is saved but the trace. What goes wrong in us once the command runs is left in
@@ -102,23 +146,38 @@ def execute(
     """
     tree = LinuxTree() if tree is None else tree
     clock = Clock() if clock is None else clock
-    started = start(
-        plan.request.argv,
-        child_environment(plan.run_id),
-        tree,
-        die_with_us=not plan.request.keep_on_death,
-        clock=clock,
-    )
+    channel = open_channel(plan.run_id, plan.environ)
+    try:
+        started = start(
+            plan.request.argv,
+            child_environment(plan.run_id, None if channel is None else channel.path),
+            tree,
+            die_with_us=not plan.request.keep_on_death,
+            clock=clock,
+        )
+    except BaseException:
+        if channel is not None:
+            channel.close()
+        raise
     # Many a command is over before the rest is even imported: look at once.
     faults.guard(partial(tree.usage, clock.awake_s()), None)
+    left_running = False
     try:
-        from eco2ai_cli.accounting import record, watch
+        if channel is not None and plan.request.keep_on_death:
+            tree.ignore(channel.keep(started.pid))
+        from eco2ai_cli.accounting import watch
 
-        watched = watch(plan, started, tree, clock, faults)
+        status, finished = watch(plan, started, tree, clock, faults, channel)
+        left_running = finished is not None and "left-running" in finished.run.doubts
+        return status, finished
     except Exception as error:  # nothing is known of the run, but how it ends
         faults.first = faults.first or error
+        if tree.root_status is not None:  # reaped before the fault
+            return tree.root_status, None
         return os.waitpid(started.pid, 0)[1], None
-    return watched.status, faults.guard(partial(record, plan, watched, faults), None)
+    finally:
+        if channel is not None:
+            faults.guard(partial(channel.close, left_running=left_running), None)
 
 
 def _check_results(request: Request) -> None:

@@ -14,10 +14,11 @@ _WITHOUT_UNICODE = str.maketrans({"–": "-", "·": "-", "×": "x", "µ": "u", "
 """What we write of our own beyond ASCII, where standard error is not UTF-8."""
 
 
-def say(*lines: str) -> None:
+def say(*lines: str, patience_s: float | None = None) -> None:
     """Write lines to standard error; what nobody takes within a second is left unsaid.
 
     A reader may be gone, or may wait for us to end before it reads what fills its pipe.
+    `patience_s`: how long to wait for it instead; 0 while the command runs.
     """
     if sys.stderr is None or not lines:  # fd 2 was closed at our start: another's by now
         return
@@ -25,7 +26,8 @@ def say(*lines: str) -> None:
     if sys.stderr.encoding.lower() != "utf-8":
         text = text.translate(_WITHOUT_UNICODE)
     data = text.encode(sys.stderr.encoding, "backslashreplace")
-    patience_s = _PATIENCE_WITH_A_PERSON_S if os.isatty(2) else _PATIENCE_S
+    if patience_s is None:
+        patience_s = _PATIENCE_WITH_A_PERSON_S if os.isatty(2) else _PATIENCE_S
     writable = select.poll()
     writable.register(2, select.POLLOUT)
     try:

@@ -250,12 +250,12 @@ from eco2ai_cli.processes.linux import LinuxTree
 
 request = session.Request(tuple(map(os.fsencode, sys.argv[2:])), config.load({}))
 faults = Faults()
-_, run = session.execute(
+_, finished = session.execute(
     session.prepare(request), faults, tree=LinuxTree(use_children=False, use_perf=False)
 )
 assert faults.first is None, faults.first
 with open(sys.argv[1], "w") as file:
-    print(run.sample.usage.cpu_s, run.processes, file=file)
+    print(finished.run.cpu_s, finished.run.processes, file=file)
 """
 
 

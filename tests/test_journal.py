@@ -45,7 +45,7 @@ class Machine:
         self.recorder = Recorder(self, 1.0, began_s=began.awake_s, clock=self.clock, faults=faults)
         self.recorder.meters = (TdpMeter(5.0, "cpu", frozenset()), RamMeter(0.375))
         self.recorder.sample()
-        watched = Watched(0, began, began, self.recorder, None, lambda: plan.place)
+        watched = Watched(None, began, began, self.recorder, None, lambda: plan.place)
         self.run = record(plan, watched, faults)
         self.journal = keeper.Journal(
             self.run, self.recorder, self.clock, lambda sample: frozenset(), write=write
@@ -276,6 +276,27 @@ def test_it_goes_when_the_row_was_saved_elsewhere(tmp_path: Path) -> None:
         process.communicate(timeout=PATIENCE_S)
     assert journals() == []
     assert len(list((folder().parent / "unsaved").iterdir())) == 1
+
+
+def test_a_state_folder_that_was_open_to_others_is_closed(ledger: Path) -> None:
+    ours = folder().parent
+    folder().mkdir(parents=True)
+    ours.chmod(0o755)
+    folder().chmod(0o775)
+    assert run(wrapped(["sleep", "0.3"], ledger)).returncode == 0
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (ours, folder())] == [0o700, 0o700]
+
+
+def test_a_state_folder_that_is_a_link_is_followed_and_left_as_it_is(
+    tmp_path: Path, ledger: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    folder().parent.parent.mkdir(parents=True, exist_ok=True)
+    folder().parent.symlink_to(shared)
+    assert run(wrapped(["sleep", "0.3"], ledger)).returncode == 0
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert stat.S_IMODE((shared / "journal").stat().st_mode) == 0o700
 
 
 def no_home(environment: dict[str, str], state: Path) -> None:

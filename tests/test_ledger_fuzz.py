@@ -15,7 +15,7 @@ from ledger_rows import LEDGERS, a_row, as_csv
 from eco2ai_cli import ledger
 from eco2ai_cli.errors import LedgerError
 from eco2ai_cli.ledger.reader import Row, Skipped, read
-from eco2ai_cli.ledger.search import holds
+from eco2ai_cli.ledger.search import has_ended
 from eco2ai_cli.report import summarise
 
 NAMES = ["id", "project_name", "duration(s)", "power_consumption(kWh)", "CO2_emissions(kg)", "cost"]
@@ -58,7 +58,7 @@ def test_no_bytes_crash_the_reader_the_search_or_the_writer(
     total = summarise(entries(path)).total
     for figure in (total.energy_kwh, total.emissions_kg, total.duration_s):
         assert figure is None or (math.isfinite(figure) and figure >= 0)
-    for look in (ledger.check, lambda path: holds(path, "1")):
+    for look in (ledger.check, lambda path: has_ended(path, "1")):
         try:
             look(str(path))
         except LedgerError:
@@ -69,7 +69,7 @@ def test_no_bytes_crash_the_reader_the_search_or_the_writer(
         assert path.read_bytes() == begin + content
     else:
         assert [row.id for row in entries(path) if isinstance(row, Row)].count("new") == 1
-        assert holds(str(path), "new")
+        assert has_ended(str(path), "new")
         assert_kept(path, begin + content)
     ledger_after_it(path)
 

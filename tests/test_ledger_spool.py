@@ -22,7 +22,7 @@ from eco2ai_cli import ledger
 from eco2ai_cli.ledger import claim, lock, spool
 from eco2ai_cli.ledger.lock import spool_of
 from eco2ai_cli.ledger.reader import Row, Skipped, read
-from eco2ai_cli.ledger.search import holds
+from eco2ai_cli.ledger.search import has_ended
 
 WITHOUT_LOCKS = """
 import errno, fcntl
@@ -102,8 +102,8 @@ def test_any_text_comes_out_of_the_spool_as_it_went_in(folder: Path, command: st
 def test_row_that_waits_counts_and_is_found_but_only_once(locked: Path) -> None:
     ledger.append(str(locked), [a_row(id="1")] * 2, lock_timeout_s=0)
     assert ids(locked) == ["1", "1"]
-    assert holds(str(locked), "1")
-    assert not holds(str(locked), "2")
+    assert has_ended(str(locked), "1")
+    assert not has_ended(str(locked), "2")
 
 
 def test_next_run_takes_in_what_waits_in_the_order_of_the_ends_and_chains_it(path: Path) -> None:
@@ -461,6 +461,6 @@ def test_claim_that_is_gone_by_the_end_does_not_keep_ours(path: Path) -> None:
     spool.put(str(path), [a_row(id="1")])
     folder = lock.spool_of(str(path))
     gone = claim.make(folder)[0]
-    with spool.taken_in(str(path), lambda _: 0, alone=True, key=None):
+    with spool.taken_in(str(path), lambda _: [], alone=True, key=None):
         os.unlink(gone)
     assert not os.path.exists(folder)

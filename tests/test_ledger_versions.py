@@ -43,7 +43,11 @@ def continued(sample: Path, tmp_path: Path) -> Path:
 
 
 def test_there_is_a_sample_of_every_version() -> None:
-    assert [path.stem for path in APPENDED_TO] == ["eco2ai-cli-0.1.0", "eco2ai-0.3.12"]
+    assert [path.stem for path in APPENDED_TO] == [
+        "eco2ai-cli-0.1.0",
+        "eco2ai-cli-0.2.0",
+        "eco2ai-0.3.12",
+    ]
 
 
 def test_old_rows_keep_their_cells_and_have_empty_ones_for_what_was_not_known(

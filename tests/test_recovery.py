@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -217,14 +218,21 @@ def test_without_locks_the_one_who_renames_it_first_recovers_it(ledger: Path) ->
     assert journals() == []
 
 
-def test_without_locks_a_journal_that_cannot_be_saved_yet_is_given_back(tmp_path: Path) -> None:
-    ledger = tmp_path / "later" / "l.csv"
-    path = leave_journal(ledger, locked=False)
+def refuse(*rows: object, **options: object) -> str:
+    raise LedgerError("the row could not be kept anywhere")
+
+
+def test_without_locks_a_journal_that_cannot_be_saved_yet_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger_path = tmp_path / "later" / "l.csv"
+    path = leave_journal(ledger_path, locked=False)
+    monkeypatch.setattr(ledger, "rescue", refuse, raising=False)
     assert "cannot be saved yet" in sentences(recover_without_locks())
     assert journals() == [path.name]
-    ledger.parent.mkdir()
+    ledger_path.parent.mkdir()
     assert "recovered" in sentences(recover_without_locks())
-    assert len(rows(ledger)) == 1
+    assert len(rows(ledger_path)) == 1
 
 
 # -- never of a run that lives
@@ -320,41 +328,39 @@ def test_another_users_journals_are_left_to_him(
 # -- what stands in the way
 
 
-def test_a_ledger_that_cannot_be_written_keeps_the_journal_and_says_so(tmp_path: Path) -> None:
-    ledger = tmp_path / "gone" / "l.csv"
-    path = leave_journal(ledger)
+def test_a_row_whose_ledger_is_gone_is_kept_elsewhere_and_said_once(tmp_path: Path) -> None:
+    """As the row of a run that ended by itself is: it would be asked for by every command else."""
+    path = leave_journal(tmp_path / "gone" / "l.csv")
     (note,) = journal.recover()
+    saved = folder().parent / "unsaved" / f"{id_in(path)}.csv"
     assert note.is_trouble
     assert "No such file" in note.sentence
-    assert str(path) in note.sentence
-    ledger.parent.mkdir()
-    (note,) = journal.recover()
-    assert not note.is_trouble
-    assert len(rows(ledger)) == 1
-
-
-def test_a_row_that_its_ledger_does_not_take_for_a_month_is_kept_elsewhere(tmp_path: Path) -> None:
-    path = leave_journal(tmp_path / "gone" / "l.csv")
-    os.utime(path, (0, time.time() - 31 * 86400))
-    saved = folder().parent / "unsaved" / f"{id_in(path)}.csv"
-    assert f"`{saved}`" in sentences(journal.recover())
+    assert f"`{saved}`" in note.sentence
     assert only_row(saved)["stop_reason"] == "recovered"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     assert journals() == []
+    assert journal.recover() == []
 
 
-def test_a_row_that_nothing_takes_for_a_month_keeps_its_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_that_cannot_be_read_is_not_appended_to(tmp_path: Path) -> None:
+    """Whether the row is there already nobody can tell then."""
+    other = tmp_path / "notes.csv"
+    other.write_text("a,b\n1,2\n")
+    path = leave_journal(other)
+    assert "not a ledger" in sentences(journal.recover())
+    assert other.read_text() == "a,b\n1,2\n"
+    assert len(rows(folder().parent / "unsaved" / f"{id_in(path)}.csv")) == 1
+
+
+def test_a_row_that_no_lasting_place_takes_keeps_its_journal(tmp_path: Path) -> None:
+    """`/tmp` would take it, until the machine is started again."""
     path = leave_journal(tmp_path / "gone" / "l.csv")
-    os.utime(path, (0, time.time() - 31 * 86400))
-
-    def refused(*rows: object, **options: object) -> str:
-        raise LedgerError("the row could not be kept anywhere")
-
-    monkeypatch.setattr(ledger, "rescue", refused, raising=False)
-    (note,) = journal.recover()
-    assert note.is_trouble
-    assert "could not be kept anywhere" in note.sentence
+    (folder().parent / "unsaved").write_text("")
+    for _ in range(2):
+        (note,) = journal.recover()
+        assert note.is_trouble
+        assert "cannot be saved yet" in note.sentence
+        assert f"remove `{path}`" in note.sentence
     assert journals() == [path.name]
 
 
@@ -403,12 +409,16 @@ def test_the_row_is_chained_with_the_key_of_the_run(tmp_path: Path, ledger: Path
     assert found == hmac.new(b"0123456789abcdef", message, hashlib.sha256).hexdigest()
 
 
-def test_without_its_key_the_row_has_to_wait(tmp_path: Path, ledger: Path) -> None:
+def test_without_its_key_the_row_is_kept_apart_from_those_that_have_it(
+    tmp_path: Path, ledger: Path
+) -> None:
     path = leave_journal(ledger, key_file=str(tmp_path / "gone"))
     (note,) = journal.recover()
     assert note.is_trouble
-    assert "key" in note.sentence
-    assert journals() == [path.name]
+    assert "ledger key" in note.sentence
+    assert not ledger.exists()
+    assert len(rows(folder().parent / "unsaved" / f"{id_in(path)}.csv")) == 1
+    assert journals() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a journal", b"\0" * 20000, b"x" * 20000])

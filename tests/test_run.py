@@ -217,7 +217,7 @@ def test_no_line_of_the_summary_is_wider_than_the_terminal(columns: int, ledger:
         "eco2ai_cli.accounting.record",
         "eco2ai_cli.cpus.charge",
         "eco2ai_cli.saving.save",
-        "eco2ai_cli.summary.summary",
+        "eco2ai_cli.receipt.receipt",
     ],
 )
 def test_a_fault_of_ours_never_costs_the_command_its_end(fault: str, ledger: Path) -> None:
@@ -243,3 +243,34 @@ def test_standard_output_is_the_commands_alone(path: str, ledger: Path) -> None:
     result = run(wrapped(["true"], ledger, "--json", path))
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"is the command's" in result.stderr
+
+
+FAULT = """
+import sys
+from eco2ai_cli import accounting
+from eco2ai_cli.__main__ import main
+
+def Sources(*arguments):
+    while tree_of_the_run.root_status is None:  # so that the command has been reaped
+        for _ in tree_of_the_run.reap():
+            pass
+    raise RuntimeError("a fault of ours")
+
+class Tree(accounting.LinuxTree):
+    def __init__(self):
+        global tree_of_the_run
+        super().__init__()
+        tree_of_the_run = self
+
+from eco2ai_cli import session
+session.LinuxTree = Tree
+accounting.Sources = Sources
+main()
+"""
+
+
+def test_a_fault_of_ours_after_the_command_was_reaped_keeps_its_status(tmp_path: Path) -> None:
+    words = ["run", "-o", str(tmp_path / "l.csv"), "--", "sh", "-c", "exit 7"]
+    done = run([sys.executable, "-c", FAULT, *words])
+    assert done.returncode == 7, done.stderr
+    assert b"a fault of ours" in done.stderr

@@ -302,3 +302,19 @@ def test_nobody_else_is_left_when_we_end(ledger: Path) -> None:
         job.arrivals()
         job.process.wait(PATIENCE_S)
         assert group_members(group) == []
+
+
+def test_a_storm_of_signals_does_not_hold_up_the_end(ledger: Path, tmp_path: Path) -> None:
+    """Of the signals that are pending the lowest number comes first: SIGTERM before SIGCHLD."""
+    ready = tmp_path / "ready"
+    script = f"trap : TERM; touch {ready}; for i in 1 2 3 4 5; do sleep 0.05; done; exit 3"
+    process = subprocess.Popen(wrapped(["sh", "-c", script], ledger))
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not ready.exists():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+    while process.poll() is None:
+        assert time.monotonic() < deadline_s
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.002)
+    assert process.returncode in (3, 128 + signal.SIGTERM, -signal.SIGTERM)

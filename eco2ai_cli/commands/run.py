@@ -16,7 +16,7 @@ from eco2ai_cli.launch.ending import end_like
 from eco2ai_cli.session import Request, execute, prepare
 
 if TYPE_CHECKING:
-    from eco2ai_cli.run_record import Run
+    from eco2ai_cli.run_record import Finished
     from eco2ai_cli.session import Plan
 
 _KEY_OF_OPTION = {
@@ -34,6 +34,10 @@ _KEY_OF_OPTION = {
     "currency": "electricity.currency",
     "cpu_tdp": "hardware.cpu_tdp",
     "meters": "hardware.meters",
+    "max_energy": "budget.energy",
+    "max_emissions": "budget.emissions",
+    "max_cost": "budget.cost",
+    "grace": "budget.grace",
 }
 """The configuration key that an option sets. Values are checked there, whatever their origin."""
 
@@ -70,10 +74,30 @@ _KEY_OF_OPTION = {
     default="kill",
     help="What happens to CMD when this process is killed with SIGKILL.  [default: kill]",
 )
+@click.option("--max-energy", metavar="KWH", help="Stop CMD when it has used so much energy.")
+@click.option("--max-emissions", metavar="KG", help="Stop CMD when it has emitted so much CO2.")
+@click.option("--max-cost", metavar="AMOUNT", help="Stop CMD when it has cost so much.")
+@click.option(
+    "--grace", metavar="SECONDS", help="From the signal that stops it to SIGKILL.  [default: 30]"
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many epochs CMD will mark, for a forecast.",
+)
 @click.option(
     "--live/--no-live",
     default=None,
     help="Show the run on the bottom rows of the terminal meanwhile, or not.  [default: --live]",
+)
+@click.option(
+    "--progress",
+    metavar="REGEX",
+    help="How `--progress-file` tells of an epoch: `auto`, or a regular expression.",
+)
+@click.option(
+    "--progress-file", metavar="LOG", help="A log that CMD writes, to read its epochs from."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No live view, no summary at the end.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the run as one JSON object.")
@@ -87,6 +111,9 @@ def run(
     quiet: bool,
     json_file: str | None,
     trace_file: str | None,
+    progress: str | None,
+    progress_file: str | None,
+    epochs: int | None,
     **options: Any,
 ) -> None:
     """Run CMD as a child, measure its process tree, append a row to the ledger.
@@ -97,6 +124,11 @@ def run(
     """
     if not command:
         raise WrongUsage("there is no command to run", hint="`eco2ai run -- CMD [ARG]...`")
+    if progress is not None and progress_file is None:
+        raise WrongUsage(
+            "`--progress` says how a log tells of its epochs, but there is no log",
+            hint="name it with `--progress-file`",
+        )
     effective = config.load(_given(options))
     plan = prepare(
         Request(
@@ -106,15 +138,18 @@ def run(
             keep_on_death=on_death == "keep",
             json_file=json_file,
             trace_file=trace_file,
+            progress_file=progress_file,
+            progress=progress or "auto",
+            epochs=epochs,
             live=effective.live and (options["live"] or not quiet),
         )
     )
     faults = Faults()
-    status, record = execute(plan, faults)
+    status, finished = execute(plan, faults)
     try:
         faults.show()
-        if record is not None:
-            _finish(record, plan, quiet)
+        if finished is not None:
+            _finish(finished, plan, quiet)
         _recover(quiet)
     except Exception as error:
         Faults(error).show()
@@ -122,16 +157,16 @@ def run(
         end_like(status)
 
 
-def _finish(record: Run, plan: Plan, quiet: bool) -> None:
+def _finish(finished: Finished, plan: Plan, quiet: bool) -> None:
     from eco2ai_cli import journal
     from eco2ai_cli.saving import save
 
-    saved_to, problems = save(record, plan.request.json_file, plan.ledger_key)
+    saved_to, problems = save(finished, plan.request.json_file, plan.ledger_key)
     if saved_to is not None:
-        journal.remove(record.id)
+        journal.remove(finished.run.id)
     talk.say(*(f"eco2ai: warning: {problem}" for problem in problems))
     if not quiet:
-        _print_summary(record, saved_to)
+        _print_summary(finished, saved_to)
 
 
 def _recover(quiet: bool) -> None:
@@ -142,13 +177,13 @@ def _recover(quiet: bool) -> None:
     journal.say(note for note in notes if note.is_trouble or not quiet)
 
 
-def _print_summary(record: Run, saved_to: str | None) -> None:
+def _print_summary(finished: Finished, saved_to: str | None) -> None:
     """Print the summary on standard error, as wide as its terminal; plain text elsewhere."""
-    from eco2ai_cli.summary import summary
+    from eco2ai_cli.receipt import receipt
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
     columns = _columns()
-    headline, *lines = summary(record, saved_to, min(columns, 100) if terminal else 100)
+    headline, *lines = receipt(finished, saved_to, min(columns, 100) if terminal else 100)
     if terminal and not os.environ.get("NO_COLOR"):
         headline = click.style(headline, bold=True)
     if terminal:  # on to the next line where the command has left the cursor within one

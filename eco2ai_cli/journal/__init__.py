@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from eco2ai_cli import talk
+from eco2ai_cli import state, talk
 
 SUFFIX = ".journal"
 
@@ -24,18 +24,9 @@ class Note(NamedTuple):
 
 
 def folder(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return where journals are, `$XDG_STATE_HOME/eco2ai/journal`; None without a home.
-
-    `~/.local/state` is the default (XDG Base Directory Specification 0.8), also for a path that
-    is not absolute.
-    """
-    state = environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        home = environ.get("HOME", "")
-        if not os.path.isabs(home):
-            return None
-        state = os.path.join(home, ".local", "state")
-    return os.path.join(state, "eco2ai", "journal")
+    """Return where journals are; None without a home."""
+    ours = state.folder(environ)
+    return None if ours is None else os.path.join(ours, "journal")
 
 
 def remove(run_id: str, environ: Mapping[str, str] = os.environ) -> None:

@@ -7,18 +7,24 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
+from eco2ai_cli import state
 from eco2ai_cli.clock import Clock
 from eco2ai_cli.journal import discard, folder, layout, owner
 from eco2ai_cli.meters import choice
-from eco2ai_cli.model import COMPONENTS, Energy, Sample
+from eco2ai_cli.model import COMPONENTS, ORIGIN, Energy, Sample
 from eco2ai_cli.recorder import Recorder
 from eco2ai_cli.run_forms import ledger_cells
 from eco2ai_cli.run_record import Run
 
+if TYPE_CHECKING:
+    from eco2ai_cli.weighing import Weigher
+
 NEW_SUFFIX = ".new"
 _WORDS_EVERY = 16
 """Of how many samples one is asked for doubts beside those of its meters: that costs a third."""
+_RATES = ("price_per_kwh", "carbon_intensity(kg/MWh)")
 Write = Callable[[int, bytes, int], int]
 
 
@@ -26,7 +32,9 @@ class Journal:
     """Writes each sample into a file that holds all which the run's row needs.
 
     `run` is the run as known at its start; `doubts` tells its caveats beside those of the sample
-    and the place. A sample that cannot be written is left out: the one before it stays.
+    and the place; `mark_path` is where its marks come in, `overhead_s` tells the CPU seconds that
+    we have used. A sample that cannot be written is left out: the one before it stays. `outlook`
+    tells, by the seconds elapsed, what there is to say of budget and forecast; for `eco2ai watch`.
     """
 
     def __init__(
@@ -36,8 +44,15 @@ class Journal:
         clock: Clock,
         doubts: Callable[[Sample], frozenset[str]],
         *,
+        weigher: Weigher | None = None,
+        mark_path: str | None = None,
+        overhead_s: Callable[[], float] = time.process_time,
         write: Write = os.pwrite,
     ) -> None:
+        self.outlook: Callable[[float], Mapping[str, object]] | None = None
+        self._weigher = weigher
+        self._mark_path = mark_path
+        self._overhead_s = overhead_s
         self._run = run
         self._recorder = recorder
         self._clock = clock
@@ -47,7 +62,7 @@ class Journal:
         self._number = 0
         self._worded: object = None
         self._words = b""
-        self._outline: object = None
+        self._worded_last = ORIGIN
 
     def open(self, environ: Mapping[str, str] = os.environ) -> bool:
         """Make the file, locked for as long as we live; False where there is no place for it.
@@ -60,8 +75,7 @@ class Journal:
         try:
             us = owner.this_process()
             path = os.path.join(where, owner.file_name(self._run.id, us))
-            for private in (os.path.dirname(where), where):
-                os.makedirs(private, mode=0o700, exist_ok=True)
+            state.make(where)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(path + NEW_SUFFIX, flags, 0o600)
         except OSError:
@@ -82,6 +96,12 @@ class Journal:
             written = 0
         if written < len(data):
             self._number -= 1  # the good one must not be the next to be written over
+
+    def close(self) -> None:
+        """Close the file, and with it the lock if nobody else has it open; the file stays."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _begin(self, path: str, us: owner.Owner) -> bool:
         # Nobody else has this open file: all that we fork was forked before, and it is closed
@@ -104,51 +124,71 @@ class Journal:
             "ledger": os.path.abspath(config.output),
             "key_file": config.ledger_key_file and os.path.abspath(config.ledger_key_file),
             "began": self._run.began,
+            "mark_path": self._mark_path,
             "cells": ledger_cells(self._run),
         }
 
     def _figures(self) -> layout.Figures:
-        recorder, clock, began = self._recorder, self._clock, self._run.began
+        recorder, clock = self._recorder, self._clock
         sample = recorder.last
         usage = sample.usage
-        energy = Energy.since_start(sample)
-        return layout.Figures(
-            number=self._number,
-            samples=recorder.samples,
-            processes=recorder.processes_peak,
-            wall_s=clock.wall_s(),
-            duration_s=clock.elapsed_s() - began.elapsed_s,
-            awake_s=sample.t_s,
-            cpu_s=usage.cpu_s,
-            cpu_j=energy.cpu_j,
-            gpu_j=energy.gpu_j,
-            ram_j=energy.ram_j,
-            memory_byte_s=usage.memory_byte_s,
-            memory_peak_bytes=recorder.memory_peak_bytes,
-            overhead_s=time.process_time(),
-            words=self._words_of(sample),
+        cpu_j, gpu_j, ram_j = Energy.since_start(sample)
+        return layout.Figures(  # by place: names cost a beat 5 µs
+            self._number,
+            recorder.samples,
+            recorder.processes_peak,
+            clock.wall_s(),
+            clock.elapsed_s() - self._run.began.elapsed_s,
+            sample.t_s,
+            usage.cpu_s,
+            cpu_j,
+            gpu_j,
+            ram_j,
+            usage.memory_byte_s,
+            recorder.memory_peak_bytes,
+            self._overhead_s(),
+            self._words_of(sample),
         )
 
     def _words_of(self, sample: Sample) -> bytes:
         """Return the cells that are text; they seldom change."""
-        outline = (sample.usage.caveats, [(r.method, r.caveats) for r in sample.readings])
-        if self._number % _WORDS_EVERY and outline == self._outline:
+        rates = None if self._weigher is None else self._weigher.mean_rates()
+        elapsed_s = self._clock.elapsed_s() - self._run.began.elapsed_s
+        outlook = None if self.outlook is None else self.outlook(elapsed_s)
+        before, self._worded_last = self._worded_last, sample
+        if not (rates or outlook) and self._number % _WORDS_EVERY and _is_alike(sample, before):
             return self._words
-        self._outline = outline
         doubts = self._doubts(sample)
         devices = [(r.component, r.method, r.name) for r in sample.readings]
-        worded = (doubts, sample.caveats, devices)
+        worded = (doubts, sample.caveats, devices, rates, outlook)
         if worded != self._worded:
             now = self._run._replace(sample=sample, doubts=doubts)
-            words = {f"{component}_method": now.method(component) for component in COMPONENTS}
+            words: dict[str, object] = dict(outlook or {})
+            words |= {f"{component}_method": now.method(component) for component in COMPONENTS}
             words["caveats"] = ";".join(now.caveats)
+            if rates is not None:
+                words |= {
+                    c: rate for c, rate in zip(_RATES, rates, strict=True) if rate is not None
+                }
             words["GPU_name"] = choice.gpu_name(sample.of("gpu"))
             self._words = json.dumps(words).encode("ascii")
             if len(self._words) > layout.LONGEST_WORDS_BYTES:
-                del words["GPU_name"]  # dozens of models: the rest is of our own short words
+                del words["GPU_name"]  # dozens of models: the rest is short words of ours
                 self._words = json.dumps(words).encode("ascii")
             self._worded = worded
         return self._words
+
+
+def _is_alike(sample: Sample, other: Sample) -> bool:
+    """Tell whether two samples can be told in the same words; in doubt they cannot."""
+    if sample.usage.caveats is not other.usage.caveats:
+        return False
+    if len(sample.readings) != len(other.readings):
+        return False
+    for one, two in zip(sample.readings, other.readings, strict=True):
+        if one.method != two.method or one.caveats is not two.caveats:
+            return False
+    return True
 
 
 def _locked(fd: int) -> bool:

@@ -62,8 +62,11 @@ class Figures(NamedTuple):
 def slot(figures: Figures) -> bytes:
     """Return the figures as they stand in a slot."""
     *numbers, words = figures
-    values = [math.nan if value is None else value for value in numbers]
-    data = _FIGURES.pack(*values, len(words)) + words
+    try:
+        data = _FIGURES.pack(*numbers, len(words)) + words
+    except struct.error:
+        values = [math.nan if value is None else value for value in numbers]
+        data = _FIGURES.pack(*values, len(words)) + words
     return _CHECKSUM.pack(zlib.crc32(data)) + data
 
 

@@ -19,9 +19,10 @@ from eco2ai_cli.errors import Eco2aiError
 from eco2ai_cli.journal import SUFFIX, Note, discard, layout
 from eco2ai_cli.journal.keeper import NEW_SUFFIX
 from eco2ai_cli.journal.owner import ABANDONED_S, Owner, is_near, judge, this_process
-from eco2ai_cli.journal.row import Left, left_in
+from eco2ai_cli.journal.row import Left, after, left_in
 from eco2ai_cli.ledger.key import load as load_key
-from eco2ai_cli.ledger.search import holds
+from eco2ai_cli.ledger.search import find, has_ended
+from eco2ai_cli.ledger.unsaved import place
 
 CLAIMED_SUFFIX = ".claimed"
 DAMAGED_SUFFIX = ".damaged"
@@ -109,8 +110,8 @@ def _look_at(
         if judge(left.owner, here, locked=left.locked, idle_s=idle_s, proc=proc) != "dead":
             return []
         if has_lock:
-            return _save(path, left, idle_s, environ)
-        return _save_claimed(path, left, idle_s, environ)
+            return _save(path, left, environ)
+        return _save_claimed(path, left, environ)
     finally:
         os.close(fd)
 
@@ -139,61 +140,64 @@ def _set_aside(path: str, error: layout.Damaged) -> Note:
     )
 
 
-def _save_claimed(path: str, left: Left, idle_s: float, environ: Mapping[str, str]) -> list[Note]:
+def _save_claimed(path: str, left: Left, environ: Mapping[str, str]) -> list[Note]:
     """Save where there are no locks: of those who rename the journal at once, one succeeds."""
     claimed = path + CLAIMED_SUFFIX
     written = os.stat(path)
     os.utime(path)  # a claim is as old as that
     os.rename(path, claimed)
-    notes = _save(claimed, left, idle_s, environ)
+    notes = _save(claimed, left, environ)
     with suppress(FileNotFoundError):  # it is gone, if it could be saved
         os.utime(claimed, ns=(written.st_atime_ns, written.st_mtime_ns))
         os.rename(claimed, path)
     return notes
 
 
-def _save(path: str, left: Left, idle_s: float, environ: Mapping[str, str]) -> list[Note]:
+def _save(path: str, left: Left, environ: Mapping[str, str]) -> list[Note]:
+    """Put the row where it belongs or, if that cannot be, where those of living runs go then."""
+    key, cells = None, left.cells
     notes: list[Note] = []
     try:
-        if not _is_saved(path, left):
-            saved_to, sentences = _put(left, idle_s, environ)
+        if not _is_saved(left, environ):
+            cells = after(find(left.ledger, left.run_id), cells)
+            if left.key_file is not None:
+                key = load_key(left.key_file)
+            saved_to, sentences = ledger.append(
+                left.ledger, [cells], key=key, lock_timeout_s=LOCK_TIMEOUT_S
+            )
             notes = [Note(f"recovered {left.name}: its row is in `{saved_to}`")]
             notes += [Note(sentence, is_trouble=True) for sentence in sentences]
     except (Eco2aiError, OSError) as error:
-        return [_not_yet(path, left, error)]
+        try:
+            saved_to = ledger.rescue([cells], key=key, lasting=True, environ=environ)
+        except (Eco2aiError, OSError) as worse:
+            return [_not_yet(path, left, worse)]
+        said = f"recovered {left.name}: its row is in `{saved_to}`, for {error}"
+        notes = [Note(f"{said}; `eco2ai report` reads it there", is_trouble=True)]
+    if left.mark_path is not None:
+        from eco2ai_cli.marks import afterlife
+
+        afterlife.discard(left.mark_path)
     discard(path)
     return notes
 
 
-def _put(left: Left, idle_s: float, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Put the row into its ledger or, when that has failed for long, elsewhere.
-
-    Return where it is, and what else there is to say.
-    """
-    key = None
-    try:
-        if left.key_file is not None:
-            key = load_key(left.key_file)
-        return ledger.append(left.ledger, [left.cells], key=key, lock_timeout_s=LOCK_TIMEOUT_S)
-    except (Eco2aiError, OSError):
-        if idle_s <= ABANDONED_S:
-            raise
-        return ledger.rescue([left.cells], key=key, environ=environ), ()
-
-
-def _is_saved(path: str, left: Left) -> bool:
+def _is_saved(left: Left, environ: Mapping[str, str]) -> bool:
     """Tell whether the row is there: the run was killed after saving it, or who recovered it.
 
-    A file in `unsaved` may be of one who was killed before he had written its row.
+    A file in `unsaved` may be of one who was killed before he had written its row; it is removed.
     """
-    state = os.path.dirname(os.path.dirname(path))
-    unsaved = os.path.join(state, "unsaved", f"{left.run_id}.csv")
-    return any(holds(file, left.run_id) for file in (unsaved, left.ledger))
+    unsaved = place(left.run_id, environ)
+    if unsaved is not None and os.path.lexists(unsaved):
+        if has_ended(unsaved, left.run_id):
+            return True
+        discard(unsaved)
+    return has_ended(left.ledger, left.run_id)
 
 
 def _not_yet(path: str, left: Left, error: Eco2aiError | OSError) -> Note:
     return Note(
         f"the row of {left.name}, which died, cannot be saved yet: {error}; "
-        f"the next command tries again; remove `{path}` if you do not want it",
+        f"remove `{path}` if you do not want it",
         is_trouble=True,
     )

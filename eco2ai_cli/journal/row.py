@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eco2ai_cli.clock import Moment, clock_was_set
@@ -11,10 +12,11 @@ from eco2ai_cli.footprint import footprint
 from eco2ai_cli.journal import layout
 from eco2ai_cli.journal.owner import Owner
 from eco2ai_cli.ledger import COLUMNS, Cells
+from eco2ai_cli.ledger.columns import Value
 from eco2ai_cli.ledger.columns import cells as as_text
-from eco2ai_cli.model import Energy
+from eco2ai_cli.model import COMPONENTS, Energy
 from eco2ai_cli.run_forms import stamp
-from eco2ai_cli.units import BYTES_PER_GB, kwh
+from eco2ai_cli.units import BYTES_PER_GB, joules, kwh
 
 _LONGEST_COMMAND = 60
 _SUSPENDED_S = 1.0
@@ -28,6 +30,7 @@ class Left(NamedTuple):
     locked: bool
     ledger: str
     key_file: str | None
+    mark_path: str | None
     cells: Cells
 
     @property
@@ -45,6 +48,78 @@ class Left(NamedTuple):
         return f"{of} of {self.cells['start_time']}"
 
 
+def after(saved: Sequence[Mapping[str, str]], cells: Cells) -> Cells:
+    """Return the row of what a run used after its epochs, whose rows are `saved`.
+
+    `cells` are those of the whole run. So all rows of the run add up to it.
+    """
+    if not saved:
+        return cells
+    energies_kwh = [_less(cells, saved, f"{component}_energy(kWh)") for component in COMPONENTS]
+    energy = Energy(*(None if kwh is None else joules(kwh) for kwh in energies_kwh))
+    rates = [_rate(cells, saved, *columns) for columns in _RATES]
+    due = footprint(
+        energy, pue=_number(cells["pue"]), kg_per_mwh=rates[0] or 0.0, price_per_kwh=rates[1]
+    )
+    rest = dict(cells)
+    for column in ("duration(s)", "cpu_time(s)", "samples", "overhead(s)"):
+        rest[column] = _less(cells, saved, column)
+    rest["samples"] = int(_number(rest["samples"]))
+    for component, kwh_left in zip(COMPONENTS, energies_kwh, strict=True):
+        rest[f"{component}_energy(kWh)"] = kwh_left
+    rest |= {
+        "start_time": saved[-1].get("end_time") or cells["start_time"],
+        "power_consumption(kWh)": _in_kwh(due.energy_j),
+        "CO2_emissions(kg)": due.emissions_kg,
+        "cost": due.cost,
+        "carbon_intensity(kg/MWh)": rates[0],
+        "price_per_kwh": rates[1],
+        "memory_mean(GB)": _mean_after(cells, saved),
+    }
+    return rest
+
+
+_RATES = (
+    ("carbon_intensity(kg/MWh)", "CO2_emissions(kg)", 1000.0),
+    ("price_per_kwh", "cost", 1.0),
+)
+
+
+def _rate(
+    cells: Cells, saved: Sequence[Mapping[str, str]], column: str, product: str, scale: float
+) -> float | None:
+    """Return what a kWh after the epochs was charged with: the same, or what is left over it."""
+    whole = cells[column]
+    if whole is None or all(_number(row.get(column)) == whole for row in saved):
+        return None if whole is None else _number(whole)
+    energy, due = _less(cells, saved, "power_consumption(kWh)"), _less(cells, saved, product)
+    return scale * due / energy if energy and due is not None else _number(whole)
+
+
+def _less(cells: Cells, saved: Sequence[Mapping[str, str]], column: str) -> float | None:
+    """Return what a column of the whole run has more than the rows of its epochs together."""
+    whole = cells[column]
+    if whole is None:
+        return None
+    return max(0.0, math.fsum([_number(whole), *(-_number(row.get(column)) for row in saved)]))
+
+
+def _mean_after(cells: Cells, saved: Sequence[Mapping[str, str]]) -> float | None:
+    """Return the mean memory after the epochs, by the means of the run and of the epochs."""
+    column, duration = "memory_mean(GB)", "duration(s)"
+    span_s = _less(cells, saved, duration)
+    if cells[column] is None or not span_s:
+        return None
+    gb_s = [-_number(row.get(column)) * _number(row.get(duration)) for row in saved]
+    gb_s.append(_number(cells[column]) * _number(cells[duration]))
+    return max(0.0, math.fsum(gb_s)) / span_s
+
+
+def _number(cell: Value) -> float:
+    """Return the number in a cell; an empty one adds nothing."""
+    return float(cell or 0.0)
+
+
 def left_in(data: bytes) -> Left:
     """Read a journal; raises layout.Damaged or layout.Newer."""
     facts, figures = layout.parse(data)
@@ -54,6 +129,7 @@ def left_in(data: bytes) -> Left:
             locked=facts["locked"],
             ledger=facts["ledger"],
             key_file=facts["key_file"],
+            mark_path=facts.get("mark_path"),
             cells=_cells(facts["cells"], Moment(*facts["began"]), figures),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -68,14 +144,15 @@ def _cells(known: Mapping[str, Any], began: Moment, figures: layout.Figures) -> 
         awake_s=began.awake_s + figures.awake_s,
     )
     energy = Energy(figures.cpu_j, figures.gpu_j, figures.ram_j)
+    words = json.loads(figures.words)
+    known = {**known, **words}
     due = footprint(
         energy,
         pue=known["pue"],
         kg_per_mwh=known["carbon_intensity(kg/MWh)"],
         price_per_kwh=known["price_per_kwh"],
     )
-    words = json.loads(figures.words)
-    caveats = {"end-unseen", *filter(None, words.pop("caveats").split(";"))}
+    caveats = {"end-unseen", *filter(None, words["caveats"].split(";"))}
     if figures.duration_s - figures.awake_s > _SUSPENDED_S:
         caveats.add("suspended")
     if clock_was_set(began, ended):
@@ -85,7 +162,6 @@ def _cells(known: Mapping[str, Any], began: Moment, figures: layout.Figures) -> 
         mean_bytes = figures.memory_byte_s / figures.awake_s
     cells = {
         **known,
-        **words,
         "duration(s)": figures.duration_s,
         "power_consumption(kWh)": _in_kwh(due.energy_j),
         "CO2_emissions(kg)": due.emissions_kg,

@@ -72,10 +72,13 @@ def start(
     return Started(child.pid, began, sentinel)
 
 
-def child_environment(run_id: str, given: str = "/proc/self/environ") -> dict[bytes, bytes]:
+def child_environment(
+    run_id: str, mark_path: str | None = None, given: str = "/proc/self/environ"
+) -> dict[bytes, bytes]:
     """Return our environment as we were given it, with the run's id for whoever runs inside it.
 
-    `given`: the file with what we were started with.
+    `mark_path`: where its marks are to be written; None: nowhere. `given`: the file with what we
+    were started with.
     """
     environ = dict(os.environb)
     environ.pop(b"", None)  # `=value` can be inherited, but execve(2) of Python refuses it
@@ -88,4 +91,7 @@ def child_environment(run_id: str, given: str = "/proc/self/environ") -> dict[by
                 if item.startswith(b"LC_CTYPE="):
                     environ[b"LC_CTYPE"] = item[9:]
     environ[b"ECO2AI_RUN_ID"] = run_id.encode()
+    environ.pop(b"ECO2AI_MARK", None)  # of the run inside which we are
+    if mark_path is not None:
+        environ[b"ECO2AI_MARK"] = os.fsencode(mark_path)
     return environ

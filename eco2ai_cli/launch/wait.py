@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -24,6 +25,7 @@ _TERMINAL_ACCESS = frozenset({signal.SIGTTIN, signal.SIGTTOU})
 _HANG_UP = frozenset({signal.SIGHUP, signal.SIGCONT})
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
 _KEYS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP})
+_MARKS = frozenset({signal.SIGIO})
 _SETTLING_S = 0.03
 _AT_ONCE_S = 0.001
 _SAME_SENDING_S = 0.2  # to our pid and to our group, as timeout(1) does
@@ -61,6 +63,14 @@ class View(Protocol):
         ...
 
 
+class Marks(Protocol):
+    """What takes the marks of the command in; the kernel sends us SIGIO when there are some."""
+
+    def take(self) -> float:
+        """Take what has come, and return when to be called again (monotonic s); never raises."""
+        ...
+
+
 class Waiter:
     """Waits for one child in one thread, with every signal blocked and taken by sigtimedwait(2).
 
@@ -82,6 +92,8 @@ class Waiter:
         self._sentinel = sentinel
         self._beat = beat
         self._view: View | None = None
+        self._marks: Marks | None = None
+        self._marks_due_s = math.inf
         self._clock = clock
         self._status: int | None = None
         self.ended: Moment | None = None
@@ -96,6 +108,11 @@ class Waiter:
         """Have `view` beat in place of the beat given at first, and tell it of the terminal."""
         self._view = view
         self._beat = view.beat
+
+    def attend(self, marks: Marks) -> None:
+        """Have `marks` take in what comes, from now on."""
+        self._marks = marks
+        self._marks_due_s = marks.take()
 
     def wait(self) -> int:
         """Return the wait status of the child when it has ended."""
@@ -117,9 +134,10 @@ class Waiter:
             self.ended = self._clock.now()
         return self._status
 
-    def settle(self, *, whole_tree: bool) -> None:
+    def settle(self, *, whole_tree: bool, is_in_vain: Callable[[], bool] = lambda: False) -> None:
         """Reap what is left: the stragglers of a moment, or with `whole_tree` everyone.
 
+        `is_in_vain` tells when not to wait for the whole tree any longer.
         Helpers like multiprocessing's resource tracker end within milliseconds of their parent.
         """
         self._sentinel.dismiss()
@@ -128,16 +146,23 @@ class Waiter:
         while True:
             for _ in self._children.reap():
                 pass
-            if not self._children.has_children():
+            if not self._children.has_children() or is_in_vain():
                 return
             now_s = time.monotonic()
             if whole_tree:
                 if now_s >= due_s:
                     due_s = self._beat()
-                info = signal.sigtimedwait(self._watched, max(0.0, due_s - now_s))
-                if info is not None and info.si_signo in _JOB_CONTROL:
+                if now_s >= self._marks_due_s:
+                    self._take_marks()
+                wake_s = min(due_s, self._marks_due_s)
+                info = signal.sigtimedwait(self._watched, max(0.0, wake_s - now_s))
+                if info is None:
+                    continue
+                if self._tells_of_marks(info):
+                    self._take_marks()
+                elif info.si_signo in _JOB_CONTROL:
                     self._stop(info.si_signo)
-                elif info is not None and info.si_signo in _ENDING:
+                elif info.si_signo in _ENDING:
                     return
             elif now_s >= until_s:
                 return
@@ -147,20 +172,42 @@ class Waiter:
     def _turn(self, due_s: float) -> float:
         """Take one signal, or wait until the beat is due; return when the next is due."""
         before_s, entered_s = self._returned_s, time.monotonic()
-        info = signal.sigtimedwait(self._watched, max(0.0, due_s - entered_s))
+        wake_s = min(due_s, self._marks_due_s)
+        info = signal.sigtimedwait(self._watched, max(0.0, wake_s - entered_s))
         self._returned_s = time.monotonic()
-        if info is None or entered_s >= due_s:
+        if (info is None and wake_s == due_s) or entered_s >= due_s:
             due_s = self._beat()
-        if info is None:
-            return due_s
+        if self._returned_s >= self._marks_due_s:
+            self._take_marks()
+        if info is not None:
+            at_once = self._returned_s - entered_s < _AT_ONCE_S
+            self._take(info, since_s=before_s if at_once else self._returned_s)
+        return due_s
+
+    def _take(self, info: signal.struct_siginfo, since_s: float) -> None:
+        """Do what a signal asks for; `since_s`: the earliest that it can have been sent."""
         if info.si_signo == signal.SIGCHLD:
             self._look_after_children()
+            # Of those that are pending the lowest number comes first: in a storm of SIGCHLD the
+            # word of marks would never come.
+            late = signal.sigtimedwait(_MARKS, 0)
+            if late is not None:
+                self._take(late, since_s)
+        elif self._tells_of_marks(info):
+            self._take_marks()
         else:
             if info.si_signo == signal.SIGWINCH and self._view is not None:
                 self._view.resized()
-            at_once = self._returned_s - entered_s < _AT_ONCE_S
-            self._pass_on(info, since_s=before_s if at_once else self._returned_s)
-        return due_s
+            self._pass_on(info, since_s)
+            self._look_after_children()  # nor SIGCHLD in a storm of those
+
+    def _tells_of_marks(self, info: signal.struct_siginfo) -> bool:
+        """Tell whether a signal is the kernel's word that there is something to be read."""
+        return info.si_signo == signal.SIGIO and info.si_code > 0 and self._marks is not None
+
+    def _take_marks(self) -> None:
+        if self._marks is not None:
+            self._marks_due_s = self._marks.take()
 
     def _look_after_children(self) -> None:
         for pid, status in self._children.reap():

@@ -63,6 +63,7 @@ COLUMNS = (
     "overhead(s)",
     "version",
     ROW_HASH,
+    "forecast_error(%)",
 )
 """Every column, in order. Columns are only ever added, at the end."""
 

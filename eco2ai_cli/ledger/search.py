@@ -14,47 +14,42 @@ from eco2ai_cli.ledger.tail import read_tail
 BLOCK_BYTES = 1 << 20
 
 
-def holds(path: str, run_id: str) -> bool:
-    """Tell whether the ledger at `path`, or the spool beside it, has a row of the run `run_id`.
+def has_ended(path: str, run_id: str) -> bool:
+    """Tell whether the ledger at `path`, or the spool beside it, has the last row of a run.
 
-    The file is searched from its end: the last rows cost microseconds, a run that is not there
-    one pass over the bytes. A missing file holds nothing, and a torn last line, which the next
-    writer sets aside, is no row. Raises OSError if it cannot be read, LedgerError if it is not a
-    ledger.
+    That is the one which says why the run stopped; rows of its epochs may be there before. The
+    file is searched from its end: the last rows cost microseconds, a run that is not there one
+    pass over the bytes. A missing file holds nothing, and a torn last line, which the next writer
+    sets aside, is no row. Raises OSError if it cannot be read, LedgerError if it is not a ledger.
     """
-    # The spool first: a row goes from there into the file, never back.
+    # The spool first: a row goes from there into the file, never back. Epochs do not wait there.
     if os.path.exists(spool.place(path, run_id)):
         return True
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return False
-    try:
-        check_kind(path, os.fstat(fd).st_mode)
-        names = read_header(fd, path)
-        end = read_tail(fd, path, names).end
-        return any(True for _ in _rows_of(fd, end, names, run_id))
-    finally:
-        os.close(fd)
+    return any(row.get("stop_reason", "unknown") for row in find(path, run_id))
 
 
 def find(path: str, run_id: str) -> list[dict[str, str]]:
     """Return the rows of the run `run_id` in the ledger at `path` by column, the first one first.
 
-    Raises OSError if it cannot be read, LedgerError if it is not a ledger.
+    Raises OSError if it cannot be read, LedgerError if it is not a ledger; a missing file has
+    none.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return []
+    try:
+        check_kind(path, os.fstat(fd).st_mode)
         names = read_header(fd, path)
-        places = sorted(_rows_of(fd, read_tail(fd, path, names).end, names, run_id))
-        return [dict(zip(names, _record(fd, place), strict=True)) for place in places]
+        return rows_of(fd, read_tail(fd, path, names).end, names, run_id)
     finally:
         os.close(fd)
 
 
-def count(fd: int, size: int, names: tuple[str, ...], run_id: str) -> int:
-    """Return how many whole rows of the run `run_id` the first `size` bytes of a ledger hold."""
-    return sum(1 for _ in _rows_of(fd, size, names, run_id))
+def rows_of(fd: int, size: int, names: tuple[str, ...], run_id: str) -> list[dict[str, str]]:
+    """Return the rows of a run in the first `size` bytes of a ledger, the first one first."""
+    places = sorted(_rows_of(fd, size, names, run_id))
+    return [dict(zip(names, _record(fd, place), strict=True)) for place in places]
 
 
 def _rows_of(fd: int, size: int, names: tuple[str, ...], run_id: str) -> Iterator[int]:

@@ -81,14 +81,14 @@ def put(path: str, rows: Sequence[Cells], *, key: bytes | None = None) -> str:
 
 @contextmanager
 def taken_in(
-    path: str, held: Callable[[str], int], *, alone: bool, key: bytes | None
+    path: str, held: Callable[[str], Sequence[Mapping[str, str]]], *, alone: bool, key: bytes | None
 ) -> Iterator[Waiting]:
     """Hand out the rows that wait for the ledger at `path`, and forget them when all went well.
 
     Only what is chained by `key`, or by none if there is none: in the ledger every row gets a new
     hash, and one that was altered while it waited would get a good one.
 
-    `held` says how many rows of a run the ledger has already; it is asked only if somebody died
+    `held` says which rows of a run the ledger has already; it is asked only if somebody died
     while he took rows in. Unless we are `alone`, by a lock on the ledger, nothing is handed out
     while another takes rows in.
     """
@@ -109,7 +109,7 @@ def taken_in(
             notes.append(f"`{file}` cannot be taken into the ledger: {error}")
             continue
         usable.append(file)
-        rows += part[held(str(part[0]["id"])) :] if others else part
+        rows += _lacking(part, held(str(part[0]["id"]))) if others else part
     rows.sort(key=lambda row: str(row.get("end_time") or ""))
     if not alone and not os.path.exists(own):  # the search took so long that we passed for dead
         yield Waiting((), ())
@@ -120,6 +120,18 @@ def taken_in(
         claim.leave(own)
         raise
     _forget(usable, others, own)
+
+
+def _lacking(
+    part: Sequence[Mapping[str, str]], held: Sequence[Mapping[str, str]]
+) -> list[Mapping[str, str]]:
+    """Return the rows of `part` that are not among those that the ledger holds."""
+    there = [_filled(row) for row in held]
+    return [row for row in part if _filled(row) not in there]
+
+
+def _filled(row: Mapping[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if cell and name != ROW_HASH}
 
 
 def _claimed(path: str, alone: bool) -> tuple[str, list[str], tuple[str, ...]]:

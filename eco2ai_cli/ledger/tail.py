@@ -16,6 +16,8 @@ from eco2ai_cli.ledger.header import rest_of_header
 HASH_CHARACTERS = 64
 BLOCK_BYTES = 65536
 LONGEST_ROW_BYTES = 64 * 2**20
+_END_OF_OURS = re.compile(rb",[0-9a-f]{64}(?:,[0-9.e+-]{0,30})?\n")  # the error of the forecast
+_LONGEST_END = 1 + HASH_CHARACTERS + 31 + 1
 """A row holds a command line, of which Linux takes 6 MiB at most, quotes doubled."""
 
 
@@ -54,7 +56,7 @@ def _tail(fd: int, path: str, size: int, names: Sequence[str]) -> Tail:
     row = _parsed(record)
     last_hash = _hash_of(row, names)
     is_ended = record.endswith(b"\n")
-    if last_hash and (is_ended or _is_whole(row, names)):
+    if last_hash and (is_ended or is_whole(row, names)):
         return Tail(size, b"" if is_ended else b"\n", last_hash)
     # Not a row of ours: from the end nobody can tell what is within quotes, and what is not.
     begin, is_open = _last_record(fd, _end_of_last_row_of_ours(fd, size), size)
@@ -62,7 +64,7 @@ def _tail(fd: int, path: str, size: int, names: Sequence[str]) -> Tail:
     if is_open:
         is_torn = not _hides_rows(record, names)
         return _tail(fd, path, begin, names) if begin and is_torn else Tail(size, b'"\n', "")
-    if record.endswith(b"\n") or not begin or _is_whole(_parsed(record), names):
+    if record.endswith(b"\n") or not begin or is_whole(_parsed(record), names):
         return Tail(size, b"" if is_ended else b"\n", "")
     return _tail(fd, path, begin, names)
 
@@ -73,8 +75,8 @@ def _end_of_last_row_of_ours(fd: int, size: int) -> int:
     position = size
     while position > start:
         block_start = max(start, position - BLOCK_BYTES)
-        block = os.pread(fd, min(position + HASH_CHARACTERS + 2, size) - block_start, block_start)
-        found = [match.end() for match in re.finditer(rb",[0-9a-f]{64}\n", block)]
+        block = os.pread(fd, min(position + _LONGEST_END, size) - block_start, block_start)
+        found = [match.end() for match in _END_OF_OURS.finditer(block)]
         if found:
             return block_start + found[-1]
         position = block_start
@@ -100,16 +102,16 @@ def _last_record(fd: int, start: int, size: int) -> tuple[int, bool]:
     return begin, in_quotes
 
 
-def _is_whole(row: Sequence[str], names: Sequence[str]) -> bool:
+def is_whole(row: Sequence[str], names: Sequence[str]) -> bool:
     """Tell whether a last line without its line end is a row: of ours, or of another program.
 
-    It has every cell, and in the end a whole hash if it is ours, or else cells whose figures
-    are figures: a number cut short cannot be told from another number.
+    It has every cell, among them a whole hash if it is ours, or else cells whose figures are
+    figures: a number cut short cannot be told from another number.
     """
     if len(row) != len(names):
         return False
     cell = dict(zip(names, row, strict=True))
-    if names[-1] == ROW_HASH and (cell[ROW_HASH] or cell.get("version")):
+    if ROW_HASH in cell and (cell[ROW_HASH] or cell.get("version")):
         return bool(_hash_of(row, names))
     return all(
         _is_number(cell[name])
@@ -128,7 +130,7 @@ def _is_number(written: str) -> bool:
 def _hides_rows(record: bytes, names: Sequence[str]) -> bool:
     """Tell whether whole rows follow a quote that is open: then somebody wrote on after it."""
     return any(
-        _is_whole(_parsed(line), names)
+        is_whole(_parsed(line), names)
         for line in record.split(b"\n")[1:]
         if line.count(b",") >= len(names) - 1
     )
@@ -144,9 +146,9 @@ def ends_open(text: bytes, *, in_quotes: bool = False) -> bool:
     import csv
 
     csv.field_size_limit(sys.maxsize)
-    # As bytes, and at newlines: a text, or `splitlines`, is split at more than that.
-    lines = [*io.BytesIO(b'"' * in_quotes + text), b"next,"]
-    reader = csv.reader(line.decode("utf-8", "replace") for line in lines)
+    # Split as by those who read: at carriage returns too, but at nothing else.
+    begun = io.StringIO((b'"' * in_quotes + text).decode("utf-8", "replace"), newline="")
+    reader = csv.reader([*begun, "next,"])
     row: list[str] = []
     while True:
         try:

@@ -31,6 +31,7 @@ Write = Callable[[int, bytes], int]
 
 CLAIM_TIMEOUT_S = 2.0
 _LONGEST_PAUSE_S = 0.02
+_AT_ONCE_S = 0.05
 
 
 class Kept(NamedTuple):
@@ -70,6 +71,24 @@ def append(
     except OSError as error:
         raise cannot(path, error) from error
     return Kept(path, notes)
+
+
+def append_now(
+    path: str, rows: Sequence[Cells], *, key: bytes | None = None, write: Write = os.write
+) -> tuple[str, ...]:
+    """Append rows of a run that goes on, like `append`, but only if that can be done at once.
+
+    Raises LedgerError, with the file as it was before, where the lock is not to be had within
+    0.05 s or the system refuses: nothing waits in the spool, for what is not saved can be kept.
+    """
+    try:
+        fd = open_locked(path, _AT_ONCE_S)
+        try:
+            return _add(fd, path, rows, key, write)
+        finally:
+            os.close(fd)
+    except (NotLocked, OSError) as error:
+        raise LedgerError(f"`{path}` is not to be written now: {error}") from error
 
 
 def take_in(path: str, *, key: bytes | None = None, lock_timeout_s: float = 1.0) -> tuple[str, ...]:
@@ -153,14 +172,14 @@ def _add(
         return waiting.notes + _write(fd, path, (*waiting.rows, *rows), key, write)
 
 
-def _held(path: str, run_id: str) -> int:
-    """Return how many rows of a run the ledger at `path` holds; a torn one is none."""
-    from eco2ai_cli.ledger.search import count
+def _held(path: str, run_id: str) -> list[dict[str, str]]:
+    """Return the rows of a run that the ledger at `path` holds; a torn one is none."""
+    from eco2ai_cli.ledger.search import rows_of
 
     fd = open_unlocked(path)
     try:
         names = read_header(fd, path)
-        return count(fd, read_tail(fd, path, names).end, names, run_id)
+        return rows_of(fd, read_tail(fd, path, names).end, names, run_id)
     finally:
         os.close(fd)
 

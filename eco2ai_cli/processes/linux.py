@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 from eco2ai_cli.dials import Integrator
 from eco2ai_cli.model import ORIGIN, Usage
@@ -36,11 +37,14 @@ class LinuxTree:
     """The tree of processes that descend from the one child given to `attach`.
 
     `use_children` and `use_perf`: False goes without that source, as on machines that refuse it.
+    `root_status`: the wait(2) status of the root, once it has been reaped.
     """
 
     def __init__(
         self, proc: str = "/proc", *, use_children: bool = True, use_perf: bool = True
     ) -> None:
+        self.root_status: int | None = None
+        self._root = -1
         self._files = Files(proc)
         self._use_children = use_children
         self._use_perf = use_perf
@@ -67,6 +71,7 @@ class LinuxTree:
         if not shows_us(self._files.proc):
             self._files.proc = _NOWHERE
         self._ignored.update(set(children_of(os.getpid(), 1, self._files.proc)) - {pid})
+        self._root = pid
         self._members[pid] = Member(pid, os.getpid())
         if self._use_perf:
             self._perf.attach(pid)
@@ -85,6 +90,25 @@ class LinuxTree:
         if pid in self._members:
             return True
         return any(ancestor in self._members for ancestor in lineage(pid, self._files.proc))
+
+    def alive(self) -> list[int]:
+        """Return the pids of everyone in the tree at this moment, parents before children.
+
+        Who has ended and was not waited for is among them.
+        """
+        if self._files.proc == _NOWHERE:
+            return list(self._members)
+        walk = partial(children_of, proc=self._files.proc) if self._use_children else None
+        finder = Finder(os.getpid(), self._files.proc, walk)
+        finder.ignored = self._ignored
+        return [pid for pid, _ in finder.newborns((), {})]
+
+    def is_stopped(self, pid: int) -> bool:
+        """Tell whether `pid` is stopped, as by Ctrl-Z."""
+        try:
+            return parse_stat(self._files.read(pid, "stat")).state == b"T"
+        except OSError:
+            return False
 
     def has_children(self) -> bool:
         """Tell whether anyone of the tree is left: all who live hang below a child of ours."""
@@ -113,6 +137,8 @@ class LinuxTree:
                 return
             if pid == 0:
                 continue
+            if pid == self._root and not os.WIFSTOPPED(status):
+                self.root_status = status
             yield pid, status
             if os.WIFSTOPPED(status):
                 continue
@@ -126,12 +152,14 @@ class LinuxTree:
     def usage(self, now_s: float) -> Usage:
         """Look at the tree once; `now_s`: seconds on the clock that stops in suspend."""
         self._look_at_known()
-        self._look_at_newborns()
+        # Who is born is born of one who has run, and comes to us only when one has ended.
         if self._stirred:
+            self._look_at_newborns()
             self._stirred = False
             self._sum = self._add_up()
-        memory_byte_s = self._memory.advance(self._sum.memory_bytes, now_s)
-        return self._sum._replace(memory_byte_s=memory_byte_s)
+        cpu_s, memory_bytes, _, pids, caveats = self._sum
+        memory_byte_s = self._memory.advance(memory_bytes, now_s)
+        return Usage(cpu_s, memory_bytes, memory_byte_s, pids, caveats)
 
     def _add_up(self) -> Usage:
         """Sum up what everyone has used by now; without the memory's integral."""
@@ -166,7 +194,13 @@ class LinuxTree:
         self._files.close(self._kept)
 
     def _look_at_known(self) -> None:
-        gone = [m for m in self._members.values() if not m.look(self._files, self._members)]
+        files, members = self._files, self._members
+        gone = []
+        for member in members.values():
+            if not member.look(files, members):
+                gone.append(member)
+            elif member.ran:
+                self._stirred = True
         for member in gone:
             del self._members[member.pid]
         for member in gone:
@@ -185,9 +219,7 @@ class LinuxTree:
             self._finder = Finder(os.getpid(), self._files.proc, children_of)
             self._finder.ignored = self._ignored
         ran = {pid: m.threads for pid, m in self._members.items() if m.ran}
-        self._stirred = self._stirred or bool(ran)
         for pid, parent in self._finder.newborns(self._members, ran):
-            self._stirred = True
             member = Member(pid, parent)
             if member.look(self._files, self._members):
                 self._members[pid] = member

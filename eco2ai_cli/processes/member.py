@@ -28,12 +28,13 @@ _KEPT_FILES_AT_MOST = 16384
 class Files:
     """Reads the files of `/proc/<pid>`, keeping as many open as we may: that halves the cost.
 
-    An open file stays with its process: it cannot show another one under the same pid.
+    An open file stays with its process: it cannot show another one under the same pid. Without
+    `keep` none stays open: in a process that is not ours alone.
     """
 
-    def __init__(self, proc: str) -> None:
+    def __init__(self, proc: str, *, keep: bool = True) -> None:
         self.proc = proc
-        self._left = -1
+        self._left = -1 if keep else 0
 
     def read(self, pid: int, name: str) -> bytes:
         """Return the content of `/proc/<pid>/<name>`; raises OSError when the process is gone."""
