@@ -22,6 +22,10 @@ class WrongUsage(Eco2aiError):
     exit_status = 2
 
 
+class WrongArgument(WrongUsage, ValueError):
+    """An argument of the Python API that cannot be meant."""
+
+
 class ConfigError(Eco2aiError):
     """A configuration file or an `ECO2AI_` variable that cannot be used."""
 
