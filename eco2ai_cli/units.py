@@ -91,6 +91,8 @@ def format_money(amount: float, currency: str | None) -> str:
     """Write an amount with its currency code, with more digits the smaller it is."""
     if amount == 0 or abs(amount) >= 1:
         text = f"{amount:,.2f}"
+    elif abs(amount) < 1e-6:
+        text = f"{amount:.1e}"
     else:
-        text = f"{amount:.{min(12, 1 - math.floor(math.log10(abs(amount))))}f}"
+        text = f"{amount:.{1 - math.floor(math.log10(abs(amount)))}f}"
     return f"{text} {currency}" if currency else text

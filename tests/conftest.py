@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is no defect; speed is measured in `benchmarks/`.
+hypothesis.settings.register_profile("eco2ai", deadline=None)
+hypothesis.settings.load_profile("eco2ai")
 
 ROOT = Path(__file__).parent.parent
 

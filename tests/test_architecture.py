@@ -15,10 +15,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "eco2ai_cli"
 
 FLOORS = [
-    {"__init__", "errors", "units", "talk", "faults", "clock", "dials", "caveats", "origin"},
+    {"errors", "units", "talk", "faults", "clock", "dials", "caveats", "origin", "state"},
     {"model", "resources"},
     {
         "footprint",
+        "forecast",
+        "budget",
         "uncertainty",
         "coefficients",
         "gazetteer",
@@ -26,30 +28,40 @@ FLOORS = [
         "spelling",
         "config_kinds",
         "config_keys",
+        "config_supply",
+        "schedule",
+        "timezones",
+        "tariff",
+        "profile",
+        "rates",
+        "weighing",
     },
     {"redaction", "dashboard"},
     {"regions", "location", "geoservice", "config", "machine", "cpu_names", "cpu_tables"},
     {"cpu_models", "cpu_user", "cpu_limits"},
     {"cpus", "place", "geolocation", "processes", "ledger"},
-    {"meters", "launch", "report", "verify", "screen"},
+    {"meters", "launch", "marks", "report", "verify", "screen"},
     {"recorder", "session"},
-    {"run_record", "trace", "live"},
-    {"run_forms", "accounting", "journal"},
-    {"saving", "summary", "doctor"},
+    {"run_record", "trace", "live", "prospect"},
+    {"run_forms", "accounting", "observing", "epochs", "journal"},
+    {"saving", "receipt", "doctor", "watch"},
+    {"tracker"},
     {"commands"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "__init__"},
 ]
 """The rooms from the ground up. A room may import from its own floor and from those below."""
 
 DOORS = {
     "psutil": set(),
     "pynvml": {"meters"},
+    "amdsmi": {"meters"},
     "tomllib": {"config"},
     "tomli": {"config"},
     "click": {"cli", "commands"},
     "rich": {"commands"},
     "matplotlib": {"report"},
+    "cryptography": {"ledger"},
 }
 """The rooms that may import a library."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,7 @@ def test_an_option_that_does_not_exist(tmp_path: Path) -> None:
     ("option", "value"),
     [
         *[("--interval", value) for value in ("0", "-1", "nan", "inf", "1e9", "soon", "")],
-        *[("--pue", value) for value in ("0.9", "-1", "nan", "inf", "1,2", "high")],
+        *[("--pue", value) for value in ("0.9", "-1", "nan", "inf", "1,2", "1_5", "\u0661")],
         *[("--price", value) for value in ("-0.1", "nan", "inf", "cheap")],
         *[("--intensity", value) for value in ("-1", "nan", "green")],
         *[("--cpu-tdp", value) for value in ("0", "-5", "nan", "hot")],
@@ -124,6 +126,20 @@ def test_a_ledger_that_cannot_be_one(kind: str, tmp_path: Path) -> None:
 def test_a_result_file_that_cannot_be_written(option: str, tmp_path: Path) -> None:
     assert "absent" in refused(tmp_path, option, tmp_path / "absent" / "x", status=2)
     assert "folder" in refused(tmp_path, option, tmp_path, status=2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["regions list", "cpus list", "cpus list --json", "config show", "--help", "run --help"],
+)
+def test_who_stops_reading_stops_us_as_it_stops_any_filter(command: str, tmp_path: Path) -> None:
+    """A shell says 141, and `pipefail` scripts know what that means."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [*ECO2AI, *command.split()]
+    done = run(line, cwd=tmp_path, capture_output=False, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
 def test_an_error_fits_on_a_closed_standard_error(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_every_configuration_key_is_in_the_example() -> None:
         "docs/doctor.md",
         "docs/live.md",
         "docs/report.md",
+        "docs/tariffs.md",
+        "docs/watch.md",
     ],
 )
 def test_links_lead_somewhere(document: str) -> None:

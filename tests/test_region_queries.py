@@ -8,11 +8,12 @@ place of a subdivision without a figure of its own is its country's.
 from __future__ import annotations
 
 import csv
+import difflib
 from pathlib import Path
 
 import pytest
 
-from eco2ai_cli import regions
+from eco2ai_cli import regions, spelling
 from eco2ai_cli.regions import RegionNotFound
 
 REFUSALS = {"ambiguous", "unknown", "no_data"}
@@ -77,3 +78,15 @@ def test_a_refusal_suggests_what_was_meant(query: str, meant: str) -> None:
     with pytest.raises(RegionNotFound) as caught:
         regions.lookup(query)
     assert meant in caught.value.suggestions
+
+
+@pytest.mark.parametrize("query", ["frnace", "noth carolna", "sao palo", "bayer", "us est 1"])
+def test_what_is_left_out_beforehand_would_not_have_been_suggested(query: str) -> None:
+    """The counts of letters that are compared first must not cost a suggestion."""
+    named = [entry for entries in spelling._names_by_letters().values() for entry in entries]
+    letters = set(query)
+    near = [name for name, _, _ in named if abs(len(name) - len(query)) <= 2]
+    close = difflib.get_close_matches(query, near, n=1000, cutoff=0.8)
+    assert close
+    wanted = {name for name in close if len(letters ^ set(name)) <= 3}
+    assert wanted <= set(dict(spelling._alike(query)))
