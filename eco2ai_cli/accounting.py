@@ -123,13 +123,16 @@ def watch(
         began=started.began,
         clock=clock,
     )
+    if journal is not None:
+        journal.saved = lambda: epochs.saved
     if prospect is not None:
         epochs.observers.append(lambda part: prospect.end_epoch(part, epochs.total))
         if journal is not None:
             journal.outlook = prospect.outlook
     look_s = min(plan.request.config.interval_s, _LOG_LOOK_S)
     sources = Sources(channel, plan.log, look_s, clock.awake_s)
-    intake = Intake(sources, epochs, clock=clock, faults=faults)
+    own_end = partial(_own_end, plan, waiter, prospect)
+    intake = Intake(sources, epochs, clock=clock, faults=faults, ended=own_end)
     waiter.attend(intake)
     faults.guard(partial(_load_what_the_end_needs, waiter), None)
     doubts = partial(_doubts, plan, recorder, faults)
@@ -144,18 +147,16 @@ def watch(
         if status is None:
             give_terminal_back()
             status = waiter.wait_plainly()
-        whole_tree = plan.request.wait_for_tree
         if prospect is None or not prospect.is_stopping:
+            whole_tree = plan.request.wait_for_tree
             faults.guard(partial(waiter.settle, whole_tree=whole_tree), None)
         if prospect is not None:
             faults.guard(partial(prospect.finish, tree, waiter), None)
     finally:
         give_terminal_back()
-    ended = clock.now()
+    ended = own_end() or clock.now()
     if prospect is not None and prospect.is_stopping:
         status = _STOPPED
-    elif waiter.ended is not None and not whole_tree:
-        ended = waiter.ended
     intake.take_all(ended)
     for meter in recorder.meters:
         faults.guard(meter.finish, None)
@@ -165,6 +166,12 @@ def watch(
     faults.guard(tree.close, None)
     watched = so_far._replace(status=status, ended=ended, place=place)
     return status, faults.guard(partial(_finished, plan, watched, epochs, sources, faults), None)
+
+
+def _own_end(plan: Plan, waiter: Waiter, prospect: Prospect | None) -> Moment | None:
+    """Return when the run has ended with its command; None while it goes on, or outlasts that."""
+    is_stopping = prospect is not None and prospect.is_stopping
+    return None if is_stopping or plan.request.wait_for_tree else waiter.ended
 
 
 def _finished(

@@ -37,7 +37,7 @@ class State(NamedTuple):
 
     `powers_w`: the power of the last moments, the oldest first. `cpu_percent`: 100 is one hardware
     thread. `place`: the region in words. Energy, emissions and cost are those at the facility's
-    socket.
+    socket. `epochs`: how many are over (of how many).
     """
 
     elapsed_s: float
@@ -57,6 +57,7 @@ class State(NamedTuple):
     caveats: tuple[str, ...]
     budget: Budget | None = None
     forecast: str | None = None
+    epochs: str | None = None
 
 
 class Span(NamedTuple):
@@ -154,6 +155,8 @@ def _prospects(state: State) -> list[Line]:
         items.append((Span("budget ", "label"), bar, Span(printable(state.budget.words))))
     if state.forecast is not None:
         items.append((Span("forecast ", "label"), Span(printable(state.forecast))))
+    elif state.epochs is not None:  # a forecast begins with them
+        items.append((Span("epochs ", "label"), Span(state.epochs)))
     return items
 
 

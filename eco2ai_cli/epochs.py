@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from eco2ai_cli.clock import Clock, Moment
 from eco2ai_cli.errors import Eco2aiError
 from eco2ai_cli.faults import Faults
+from eco2ai_cli.journal import sums
 from eco2ai_cli.model import ORIGIN, Sample
 from eco2ai_cli.recorder import Recorder
 from eco2ai_cli.run_record import Finished, Part, Run
 
 if TYPE_CHECKING:
     from eco2ai_cli.ledger import Cells
+    from eco2ai_cli.ledger.columns import Value
     from eco2ai_cli.marks.line import Mark
     from eco2ai_cli.weighing import Weighed
 
@@ -63,6 +65,7 @@ class Epochs:
         self._processes_peak = 0
         self._unsaved: list[Cells] = []
         self._notes: list[str] = []
+        self.saved: Mapping[str, Value] = {}
         self.total: int | None = None
         self.parts: list[Part] = []
         self.observers: list[Callable[[Part], None]] = []
@@ -94,6 +97,7 @@ class Epochs:
             self._notes += self._append(self._unsaved)
         except (Eco2aiError, OSError):
             return  # with the next one, or at the end
+        self.saved = sums.added(self.saved, self._unsaved)
         self._unsaved.clear()
 
     def finish(self, run: Run) -> Finished:
@@ -159,11 +163,21 @@ class Source(Protocol):
 class Intake:
     """Takes marks in as they come, but no faster than we may work for them.
 
-    A mark that has to wait for its turn makes its epoch longer and the next one shorter.
+    A mark that has to wait for its turn makes its epoch longer and the next one shorter. `ended`
+    tells when the run has ended, if it has: no epoch lasts longer.
     """
 
-    def __init__(self, source: Source, epochs: Epochs, *, clock: Clock, faults: Faults) -> None:
+    def __init__(
+        self,
+        source: Source,
+        epochs: Epochs,
+        *,
+        clock: Clock,
+        faults: Faults,
+        ended: Callable[[], Moment | None] = lambda: None,
+    ) -> None:
         self._source = source
+        self._ended = ended
         self._epochs = epochs
         self._clock = clock
         self._faults = faults
@@ -177,7 +191,7 @@ class Intake:
         """
         self._waiting += self._faults.guard(self._source.read, ())
         if self._waiting and self._clock.awake_s() >= self._not_before_s:
-            self._end_some()
+            self._end_some(self._ended())
         return self._not_before_s if self._waiting else self._source.due_s
 
     def take_all(self, ended: Moment) -> None:
@@ -186,7 +200,7 @@ class Intake:
         while self._waiting:
             self._end_some(ended)
 
-    def _end_some(self, at: Moment | None = None) -> None:
+    def _end_some(self, at: Moment | None) -> None:
         marks, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
         before_s = self._clock.used_s()
         self._faults.guard(partial(self._epochs.end, marks, at), None)

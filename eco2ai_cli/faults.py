@@ -21,8 +21,12 @@ class Faults:
         try:
             return action()
         except Exception as error:
-            self.first = self.first or error
+            self.keep(error)
             return otherwise
+
+    def keep(self, error: Exception) -> None:
+        """Keep an exception that was caught."""
+        self.first = self.first or error
 
     def show(self) -> None:
         """Print the traceback of the first fault on standard error, if there is one."""

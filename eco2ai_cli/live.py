@@ -175,6 +175,7 @@ class Live:
             caveats=tuple(sorted(sample.caveats | place.caveats | doubts(sample))),
             budget=self._budget(),
             forecast=self._forecast(),
+            epochs=None if self._prospect is None else self._prospect.progress,
         )
 
     def _budget(self) -> Budget | None:

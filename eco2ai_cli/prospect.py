@@ -92,6 +92,13 @@ class Prospect:
         return self.stopped_by is not None
 
     @property
+    def progress(self) -> str | None:
+        """How many epochs are over, of how many if that is known; None before the first."""
+        if not self._count:
+            return None
+        return str(self._count) if self.epochs is None else f"{self._count}/{self.epochs}"
+
+    @property
     def is_complete(self) -> bool:
         """Whether as many epochs were seen as there were to be."""
         return self.epochs is not None and self._count >= self.epochs
@@ -194,7 +201,8 @@ class Prospect:
         found = self.forecasts()
         if not found or self.is_complete:
             return None
-        parts = [f"{self._count}/{self.epochs}"]
+        left_s = found["duration"].left(elapsed_s)
+        parts = [f"{self.progress} · {units.format_duration(left_s)} left"]
         for quantity in QUANTITIES:
             if quantity in found:
                 text = words(quantity, found[quantity].total, self._config.currency)
@@ -202,12 +210,15 @@ class Prospect:
                     bounds = (found[quantity].low, found[quantity].high)
                     text = units.format_energy(found[quantity].total, bounds)
                 parts.append(text)
-        left_s = found["duration"].left(elapsed_s)
-        return " · ".join([*parts, f"{units.format_duration(left_s)} left"])
+        return " · ".join(parts)
 
     def outlook(self, elapsed_s: float) -> dict[str, object]:
-        """Return what a journal tells of it: `budget`, a share and words, and `forecast`."""
-        known = {"budget": self.budget.fullest(), "forecast": self.words(elapsed_s)}
+        """Return what a journal tells of it: `budget`, a share and words, `forecast`, `epochs`."""
+        known = {
+            "budget": self.budget.fullest(),
+            "forecast": self.words(elapsed_s),
+            "epochs": self.progress,
+        }
         return {name: value for name, value in known.items() if value is not None}
 
     @property

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from eco2ai_cli.clock import Clock
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.meters import Meter
 from eco2ai_cli.meters.unmetered import Unmetered
-from eco2ai_cli.model import COMPONENTS, ORIGIN, Sample, Usage
+from eco2ai_cli.model import COMPONENTS, ORIGIN, Reading, Sample, Usage
 
 _DUTY = 0.005  # of one core, at the most, in the long run
 _CREDIT_S = 0.05  # of CPU time, for the looks that find many newborns at once
@@ -105,7 +104,10 @@ class Recorder:
         if sample.usage.memory_bytes is not None:
             self.memory_peak_bytes = max(self.memory_peak_bytes or 0, sample.usage.memory_bytes)
         for observe in self.observers:
-            self._faults.guard(partial(observe, sample), None)
+            try:
+                observe(sample)
+            except Exception as error:
+                self._faults.keep(error)
 
     def forget_peaks(self) -> None:
         """Start the peaks of memory and processes anew, from what there is now."""
@@ -115,5 +117,7 @@ class Recorder:
     def _read(self) -> Sample:
         now_s = self._clock.awake_s()
         usage = self._tree.usage(now_s)
-        readings = tuple(r for meter in self.meters for r in meter.sample(usage, now_s))
+        readings: tuple[Reading, ...] = ()
+        for meter in self.meters:
+            readings += meter.sample(usage, now_s)
         return Sample(now_s - self._began_s, usage, readings)

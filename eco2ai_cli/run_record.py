@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from eco2ai_cli.clock import Moment
@@ -68,9 +69,7 @@ class Run(NamedTuple):
     @property
     def command(self) -> str | None:
         """The command line as far as it is to be kept; no secret that can be told is in it."""
-        from eco2ai_cli.redaction import command_line  # not before the command has ended
-
-        return command_line(self.argv, self.config.ledger_command)
+        return _command_line(self.argv, self.config.ledger_command)
 
     @property
     def exit_status(self) -> int | str | None:
@@ -182,6 +181,14 @@ class Run(NamedTuple):
         """Say how a component was metered; `none` where it was not, or where there is none."""
         methods = {reading.method for reading in self.sample.of(component)}
         return ";".join(sorted(methods - {"none"})) or "none"
+
+
+@lru_cache(maxsize=1)
+def _command_line(argv: tuple[bytes, ...], kept: str) -> str | None:
+    """Return the command line without secrets, sought once for all the epochs of a run."""
+    from eco2ai_cli.redaction import command_line  # not before the command has ended
+
+    return command_line(argv, kept)
 
 
 def signal_name(number: int) -> str:

@@ -114,4 +114,5 @@ def _mean(
     if len(used) == 1:  # exactly that, whatever the joules
         return next(iter(used))
     total_j = math.fsum(used.values())
-    return math.fsum(rate * used_j for rate, used_j in used.items()) / total_j
+    mean = math.fsum(rate * used_j for rate, used_j in used.items()) / total_j
+    return min(max(mean, min(used)), max(used))  # whatever so few joules round to

@@ -68,6 +68,12 @@ def test_of_more_gpus_than_there_is_room_for_the_sum_is_shown() -> None:
     assert " 8 GPUs ? W  " in texts(silent, 79, 6)[4] + "  "
 
 
+def test_epochs_are_counted_where_no_forecast_counts_them() -> None:
+    assert " epochs 3" in texts(RUN._replace(epochs="3"), 79, 6)
+    assert "epochs" not in "".join(texts(RUN._replace(epochs="3/9", forecast="3/9 · 1 s"), 79, 6))
+    assert "epochs" not in "".join(texts(RUN, 79, 6))
+
+
 def test_a_wide_terminal_says_all_of_each_gpu() -> None:
     lines = texts(RUN._replace(gpus=(H100,) * 2), 199, 6)
     for name in ("GPU0 H100 80GB HBM3 312 W", "GPU1 H100 80GB HBM3 312 W"):
@@ -130,6 +136,7 @@ STATES = st.builds(
     caveats=st.lists(st.sampled_from(["gpu-shared", "region-assumed"]), max_size=9).map(tuple),
     budget=st.none() | st.builds(Budget, st.floats(0, 9), WORDS),
     forecast=st.none() | WORDS,
+    epochs=st.none() | st.just("3/10"),
 )
 
 

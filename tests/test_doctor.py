@@ -129,6 +129,12 @@ def test_a_laptop_whose_counters_only_root_may_read_gets_the_rule_that_lets_its_
     assert later == (
         f'echo "z {folder}/*/energy_uj 0440 root $(id -gn) -" | sudo tee /etc/tmpfiles.d/rapl.conf'
     )
+    # In a container /sys is read-only: who may read it is the host's to say.
+    assert "on the host" not in short.cure
+    write(root, {".dockerenv": ""})
+    (inside,) = about(examine(root), "rapl")
+    assert inside.cure.startswith("on the host, ")
+    assert inside.lines == (now, later, "docker run --group-add $(id -g) …")
 
 
 def test_a_server_with_readable_counters_is_attributed_zone_by_zone(root: Path) -> None:

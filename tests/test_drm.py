@@ -426,6 +426,19 @@ def test_who_may_not_be_looked_at_is_a_doubt_and_the_rest_is_shared_out(
     assert run.driver.idle_j is None
 
 
+def test_an_open_file_that_does_not_say_what_it_did_is_a_doubt(machine: Machine) -> None:
+    energy_card(machine)
+    machine.opens(OURS, 5, i915(1, ARC, 1))
+    machine.opens(THEIRS, 6, i915(2, ARC, 1))
+    run = Run(machine)
+    run.look()
+    assert "gpu-unseen" not in run.only.caveats
+    (machine.root / "proc" / str(THEIRS) / "fdinfo" / "6").unlink()
+    machine.now_s += 1
+    run.look()
+    assert "gpu-unseen" in run.only.caveats
+
+
 def test_threads_of_the_kernel_are_no_doubt(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -781,3 +794,6 @@ def test_the_looks_of_other_runs_are_seen_and_those_of_ours_are_no_others(
         write(machine.root / "proc" / str(pid), {"comm": "eco2ai-gpu"})
     assert not others_look(proc, parent=50)
     assert others_look(proc, parent=60)
+    for pid in (200, 201):  # ended, and not buried yet
+        write(machine.root / "proc" / str(pid), {"stat": f"{pid} (eco2ai-gpu) Z 50 " + "0 " * 48})
+    assert not others_look(proc, parent=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -217,6 +218,26 @@ def test_marks_that_come_in_a_flood_wait_for_their_turn(tmp_path: Path) -> None:
     assert len(machine.written) == 2505
 
 
+def test_an_epoch_whose_mark_is_read_late_lasts_no_longer_than_the_run(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "l.csv")
+
+    class Source:
+        due_s = math.inf
+
+        def read(self, *, last: bool = False) -> list[Mark]:
+            return [MARK]
+
+    machine.work(2)
+    ended = machine.clock.now()
+    intake = Intake(
+        Source(), machine.epochs, clock=machine.clock, faults=machine.faults, ended=lambda: ended
+    )
+    machine.now_s += 3
+    intake.take()
+    finished = machine.epochs.finish(machine.outline(0)._replace(ended=ended))
+    assert [part.duration_s for part in finished.parts] == [2, 0]
+
+
 def spend(machine: Machine, end: Any) -> Any:
     def costly(*arguments: Any) -> None:
         machine.used_s += 0.005
@@ -286,6 +307,32 @@ def test_what_a_killed_run_used_after_its_epochs_is_recovered_and_nothing_twice(
     assert verified.returncode == 0, verified.stdout
 
 
+@pytest.mark.parametrize("lost", ["moved", "unreadable"])
+def test_epochs_whose_rows_are_not_found_again_are_not_counted_twice(
+    lost: str, ledger: Path, tmp_path: Path
+) -> None:
+    script = 'sleep 0.3; echo > "$ECO2AI_MARK"; while :; do :; done'
+    process = start(["sh", "-c", script], ledger, "-i", "0.05", "--price", "0.3")
+    until(lambda: ledger.exists() and len(rows(ledger)) == 1)
+    epoch = only_row(ledger)
+    until(lambda: cpu_so_far(float(epoch["cpu_time(s)"]) + 0.3))
+    process.kill()
+    process.wait()
+    ledger.rename(tmp_path / "moved.csv")
+    if lost == "unreadable":
+        ledger.mkdir()
+    (note,) = journal.recover()
+    assert "recovered" in note.sentence
+    found = ledger if lost == "moved" else next((Path(os.environ["XDG_STATE_HOME"])).rglob("*.csv"))
+    rest = only_row(found)
+    assert rest["start_time"] == epoch["end_time"]
+    duration_s = float(rest["duration(s)"])
+    assert 0.25 < float(rest["cpu_time(s)"]) <= duration_s + 0.02
+    assert float(rest["overhead(s)"]) < duration_s
+    verified = run([*ECO2AI, "verify", found])
+    assert verified.returncode == 0, verified.stdout
+
+
 def cpu_so_far(seconds: float) -> bool:
     """Tell whether the journal of the one run that there is has seen so much CPU time."""
     from journals import folder, journals
@@ -318,8 +365,8 @@ def test_rows_in_the_spool_come_to_the_epochs_that_are_in_the_ledger(tmp_path: P
 
 
 def test_a_mark_just_before_the_end_leaves_a_rest_of_no_duration(ledger: Path) -> None:
-    for _ in range(5):
-        done = run(wrapped(["sh", "-c", 'sleep 0.2; echo > "$ECO2AI_MARK"'], ledger))
+    for pause in ("sleep 0.2", "sleep 0.2", "sleep 0.2", ":", ":"):
+        done = run(wrapped(["sh", "-c", f'{pause}; echo > "$ECO2AI_MARK"'], ledger))
         assert done.returncode == 0
     assert all(float(row["duration(s)"]) >= 0 for row in rows(ledger))
     assert len(rows(ledger)) == 10

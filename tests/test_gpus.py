@@ -84,6 +84,15 @@ def test_a_counter_that_sticks_for_long_is_given_up_until_it_moves_again() -> No
     assert dial.energy_j == pytest.approx(4000)
 
 
+def test_a_counter_that_restarts_with_no_power_beside_it_is_a_doubt() -> None:
+    alone, beside = GpuDial(400), GpuDial(400)
+    for now_s, counter_j in enumerate((1000.0, 1100.0, 3.0, 103.0)):
+        alone.advance(Look(float(now_s), counter_j, None))
+        beside.advance(Look(float(now_s), counter_j, 100.0))
+        assert (alone.untold, beside.untold) == (now_s >= 2, False)
+    assert (alone.energy_j, beside.energy_j) == (200, 300)
+
+
 def test_only_a_dial_that_lives_on_power_asks_for_frequent_looks() -> None:
     dial = GpuDial(400)
     dial.advance(Look(0.0, 0.0, 100.0))
@@ -220,13 +229,16 @@ def test_beside_another_run_what_is_before_the_first_full_second_is_not_paid() -
     assert (reading.energy_j, reading.method, reading.caveats) == (None, "none", {"gpu-brief"})
     gpu.take(100.0, 1.0, None, {}, job)
     reading = gpu.reading(True, "nvml-energy", None, {})
-    assert (reading.energy_j, reading.caveats) == (100, frozenset())
+    assert (reading.energy_j, reading.caveats) == (100, {"gpu-brief"})  # of at least 140
+    gpu.take(700.0, 7.0, None, {}, job)
+    reading = gpu.reading(True, "nvml-energy", None, {})
+    assert (reading.energy_j, reading.caveats) == (800, frozenset())  # 40 J are within its error
 
 
-@pytest.mark.parametrize(("on", "expected_j"), [({10}, 40), ({10, 20}, 0)])
+@pytest.mark.parametrize("on", [{10}, {10, 20}])
 @pytest.mark.parametrize("disputed", [False, True])
 def test_a_run_that_is_over_before_a_full_second_pays_for_what_was_surely_its_own(
-    on: set[int], expected_j: float, disputed: bool
+    on: set[int], disputed: bool
 ) -> None:
     job = Job(RUNS[0], True, NAMED, "/nonexistent", disputed=disputed)
     gpu = Gpu("GPU-1", None, idle_w=30.0)
@@ -234,8 +246,9 @@ def test_a_run_that_is_over_before_a_full_second_pays_for_what_was_surely_its_ow
     gpu.take(40.0, 0.4, None, {}, job)
     gpu.end()
     reading = gpu.reading(True, "nvml-power", None, {})
-    assert reading.energy_j == (None if disputed else expected_j)
-    assert ("gpu-brief" in reading.caveats) is disputed
+    alone = on == {10} and not disputed
+    assert reading.energy_j == (40 if alone else None)
+    assert ("gpu-brief" in reading.caveats) is not alone
 
 
 class Stay(NamedTuple):

@@ -25,7 +25,7 @@ parent_id command exit_status stop_reason end_time host user job rank tags
 cpu_time(s) cpu_energy(kWh) gpu_energy(kWh) ram_energy(kWh) cpu_method gpu_method ram_method
 cpu_tdp(W) memory_mean(GB) memory_peak(GB) processes
 pue carbon_intensity(kg/MWh) intensity_year intensity_source region_source price_per_kwh currency
-caveats samples overhead(s) version row_hash
+caveats samples overhead(s) version row_hash forecast_error(%)
 """
 
 any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -34,7 +34,7 @@ def test_eco2ai_file_keeps_its_cells_byte_for_byte_and_gains_our_columns(path: P
     assert {row[name] for row in old for name in ledger.COLUMNS[13:]} == {""}
     assert new["id"] == "new"
     assert first_broken_row(path) is None
-    padding = b"," * 33
+    padding = b"," * 34
     lines = ECO2AI.splitlines()
     assert path.read_bytes().splitlines()[1:4] == [lines[1] + padding, lines[2], lines[3] + padding]
 

@@ -145,6 +145,20 @@ def test_a_device_lost_on_the_way_keeps_its_last_value(play: Play) -> None:
     assert [(r.energy_j, r.caveats) for r in (after[0], later[0])] == [(250, {"gpu-lost"})] * 2
 
 
+def test_a_device_lost_before_it_has_shown_anything_is_unknown_and_not_zero(play: Play) -> None:
+    lost = machine({**volta(50), "error.DeviceGetTotalEnergyConsumption": 15})
+    first = Step(10.3, machine(volta(0)), TREE, aligned=False)
+    (reading,) = play([first, Step(10.5, lost, TREE, aligned=False), Step(11, lost, TREE)])[-1]
+    assert (reading.energy_j, reading.method, reading.caveats) == (None, "none", {"gpu-lost"})
+
+
+def test_a_device_that_was_silent_for_a_while_keeps_the_doubt(play: Play) -> None:
+    fails = {"error.DeviceGetTotalEnergyConsumption": 999, "error.DeviceGetPowerUsage": 999}
+    silent = volta(0, **fails)
+    last = play(at_pace([silent, silent, volta(500), volta(750), volta(1000)]))[-1]
+    assert [(r.energy_j, r.caveats) for r in last] == [(500, {"gpu-unknown"})]
+
+
 def test_the_dashboard_gets_what_is_there_and_lacks_what_fails(play: Play) -> None:
     full = volta(0, watts=123, util=87, memory=5 * 10**9, temperature=61)
     (reading,) = play(at_pace([full, full]))[-1]
@@ -511,5 +525,7 @@ def test_a_driver_that_keeps_its_lists_to_itself_makes_devices_count_whole(
     play: Play, error: int
 ) -> None:
     refused = {"error.DeviceGetComputeRunningProcesses": error}
-    (reading,) = play(at_pace([{**volta(joules), **refused} for joules in (0, 200)]))[-1]
+    played = play(at_pace([{**volta(joules), **refused} for joules in (0, 200)]))
+    (reading,) = played[-1]
     assert (reading.energy_j, reading.caveats) == (200, {"gpu-by-device"})
+    assert played.idle_j is None  # somebody may have been there, or nobody

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import nvml_rig
 import pytest
 from nvml_rig import fake_proc, machine
 
+from eco2ai_cli.meters.gpu_meter import GpuMeter
 from eco2ai_cli.meters.gpu_worker import Slot, State
-from eco2ai_cli.model import Reading
+from eco2ai_cli.model import Reading, Usage
 
 OURS = 100
 PROCESSES = {1: 0, OURS: 1}
@@ -144,6 +147,33 @@ print(json.dumps([sorted(before[0].caveats), sorted(after[0].caveats)]))
 """,
     )
     assert (before, after) == ([], ["gpu-late"])
+
+
+class Overdue:
+    """A driver that has shown one device at its first look, long ago, and nothing since."""
+
+    power_step_s = idle_j = None
+
+    def open(self) -> None: ...
+
+    def poll(self, *_: object, **__: object) -> None: ...
+
+    def readings(self) -> tuple[tuple[float, Reading], ...]:
+        return ((float("-inf"), Reading("gpu", "GPU-1", 0.0, "nvml-power", "A100")),)
+
+    def close(self) -> None: ...
+
+
+def test_a_device_that_is_late_before_it_has_moved_is_unknown_and_not_zero() -> None:
+    meter = GpuMeter(Overdue(), "nvml")
+    worker = meter.start()
+    living, deadline_s = Usage(0.0, None, None, (100,)), time.monotonic() + 10
+    while not (readings := meter.sample(living, 0.0)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    meter.close()
+    os.waitpid(worker, 0)
+    assert readings == (Reading("gpu", "GPU-1", None, "none", "A100", caveats={"gpu-late"}),)
 
 
 UNAVAILABLE = [["nvml", None, "none", ["gpu-unavailable"]]]

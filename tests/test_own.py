@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,15 @@ def test_looks_at_any_moment_never_fall_and_end_at_the_truth(
     assert look.children_s() == pytest.approx(told(), abs=0.05)
 
 
+@pytest.fixture
+def _no_resource_tracker() -> Iterator[None]:
+    """That of multiprocessing outlives the pools; other tests count on having no children."""
+    resource_tracker._resource_tracker._stop()
+    yield
+    resource_tracker._resource_tracker._stop()
+
+
+@pytest.mark.usefixtures("_no_resource_tracker")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_pool_of_workers_counts_alive_and_closed(method: str, look: Look) -> None:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)

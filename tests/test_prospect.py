@@ -132,17 +132,20 @@ def test_the_first_forecast_is_kept_and_the_words_are_those_of_the_last() -> Non
     prospect.end_epoch(part(1e-3, 10))
     assert prospect.first is not None
     assert prospect.first.by["energy"].total == pytest.approx(8e-3 * 3.6e6)
-    assert prospect.words(30) == "2/4 · 5.00 Wh (4.4–5.6) · 2.50 g CO2 · 20.0 s left"
+    assert prospect.words(30) == "2/4 · 20.0 s left · 5.00 Wh (4.4–5.6) · 2.50 g CO2"
     for _ in range(2):
         prospect.end_epoch(part(1e-3, 10))
     assert prospect.is_complete
     assert prospect.words(50) is None
+    assert prospect.outlook(50) == {"epochs": "4/4"}
 
 
 def test_the_number_of_epochs_may_come_from_a_mark() -> None:
     prospect, _ = prospect_of(Machine())
+    assert "epochs" not in prospect.outlook(0)
     prospect.end_epoch(part(1e-3))
     assert prospect.forecasts() == {}
+    assert prospect.outlook(1)["epochs"] == "1"
     prospect.end_epoch(part(1e-3), 10)
     assert prospect.forecasts()["energy"].total == pytest.approx(10e-3 * 3.6e6)
 

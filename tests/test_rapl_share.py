@@ -163,6 +163,15 @@ def test_work_in_bursts_that_the_ticks_missed_is_no_more_than_everything() -> No
         assert tree.energy_j == pytest.approx(used_j)
 
 
+def test_runs_at_rest_below_the_ticks_do_not_each_pay_for_all_of_the_machine() -> None:
+    # Three runs of 2 ms each, in a second in which the kernel saw no tick that was not idle.
+    before = cpu_share.Load(0.0, 0.0, 100.0, 4)
+    after = cpu_share.Load(1.0, 0.002, 104.0, 4)
+    assert 3 * cpu_share.between(before, after).of_busy <= 1
+    after = cpu_share.Load(1.0, 0.05, 104.0, 4)  # more than rounding hides: bursts were missed
+    assert cpu_share.between(before, after).of_busy == 1
+
+
 def test_a_cpu_that_went_away_leaves_shares_between_zero_and_one() -> None:
     before = cpu_share.Load(0.0, 0.0, 100.0, 4)
     after = cpu_share.Load(10.0, 5.0, 90.0, 2)  # idle time fell with it

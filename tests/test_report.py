@@ -18,8 +18,9 @@ from ledger_rows import LEDGERS, ROOT, a_row
 
 from eco2ai_cli import ledger
 from eco2ai_cli.ledger.reader import Row, Skipped
-from eco2ai_cli.report import Report, summarise
+from eco2ai_cli.report import Question, Report, dimension, summarise
 from eco2ai_cli.report.data import to_json
+from eco2ai_cli.report.notes import notes
 
 ENERGY, MASS = "power_consumption(kWh)", "CO2_emissions(kg)"
 
@@ -37,10 +38,11 @@ def row(
     caveats: tuple[str, ...] = (),
     stop: str | None = None,
     start: str | None = None,
+    asked: tuple[str | None, ...] | None = None,
 ) -> Row:
     return Row(
         run_id, parent, project, start, 10.0, energy_kwh, emissions_kg, cost, currency, status,
-        stop, caveats, (project,),
+        stop, caveats, asked or (project,),
     )  # fmt: skip
 
 
@@ -90,6 +92,21 @@ def test_json_has_the_keys_of_the_contract() -> None:
 def test_rows_with_one_id_are_one_run() -> None:
     total = summarise([row("1"), row("1"), row("2")]).total
     assert (total.runs, total.rows, total.energy_kwh) == (2, 3, 3.0)
+
+
+def test_run_with_epochs_is_in_the_group_of_how_it_ended_and_when_it_began() -> None:
+    question = Question((dimension("status"), dimension("month"), dimension("tag:lr")))
+    stamps = [f"2026-0{month}-28 23:00:00+00:00" for month in (1, 2, 3)]
+    statuses, tags = (None, None, "1"), (None, '{"lr": "0.1"}', '{"lr": "0.2"}')
+    rows = [
+        row("1", status=status, start=stamp, asked=(status, stamp, tag))
+        for status, stamp, tag in zip(statuses, stamps, tags, strict=True)
+    ]
+    for _ in range(5):
+        random.shuffle(rows)
+        ((labels, summary),) = summarise(rows, question).groups
+        assert labels == ("1", "2026-01", "0.2")
+        assert (summary.runs, summary.rows, summary.failed_runs) == (1, 3, 1)
 
 
 def test_rows_without_an_id_are_runs_of_their_own() -> None:
@@ -150,6 +167,11 @@ def test_run_that_was_recovered_failed_and_one_of_a_file_without_statuses_did_no
 def test_every_row_of_a_failed_run_is_energy_that_failed() -> None:
     total = summarise([row("1", status=None), row("1", status="1"), row("2")]).total
     assert (total.failed_runs, total.failed_energy_kwh) == (1, 2.0)
+
+
+def test_small_share_that_failed_is_not_said_to_be_nothing() -> None:
+    total = summarise([row("1", energy_kwh=999.0), row("2", status="1")]).total
+    assert next(notes(total)) == "less than 1 % of the energy went into 1 run that failed"
 
 
 def test_caveats_are_counted_by_run_and_not_by_row() -> None:
@@ -250,7 +272,7 @@ def test_table_is_plain_text_in_a_pipe_and_lets_no_project_steer_a_terminal(
     assert "80 % of the energy went into 4 runs that failed" in lines
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
 def test_table_fits_a_terminal_of_80_columns_and_no_figure_is_cut_on_any(
     tmp_path: Path, columns: int
 ) -> None:
@@ -268,7 +290,9 @@ def test_table_fits_a_terminal_of_80_columns_and_no_figure_is_cut_on_any(
     shown = terminal.read()
     terminal.close()
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r", "").split("\n")
-    assert max(map(len, lines)) <= max(columns, 80)
+    assert max(map(len, lines)) <= max(columns, 60)
+    assert ("failed" in lines[0], "duration" in lines[0]) == (columns > 40, columns > 60)
+    assert all(len(line) <= columns for line in lines if "region" in line)
     assert "…" not in shown
     words = " ".join(lines).split()
     for figure in ("1,234.50", "98,765.40", "EUR", "JPY", "24.5", "49.0", "5.89", "11.8"):

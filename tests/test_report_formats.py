@@ -14,11 +14,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from ledger_rows import ROOT, a_row
+from ledger_rows import LEDGERS, ROOT, a_row
 
 from eco2ai_cli import ledger
+from eco2ai_cli.report.page import over_time
 
 ENERGY, MASS = "power_consumption(kWh)", "CO2_emissions(kg)"
+FAR = "Пекин 北京 🎨"
 NASTY = 'a_b & c|d <i>"x"</i> $y$ 50 % \\ {z}\n# ~^'
 
 
@@ -62,6 +64,12 @@ def test_model_card_has_grams_and_the_keys_that_are_documented(folder: Path) -> 
     assert json.loads(found["geographical_location"]) == "FR"
     assert json.loads(found["hardware_used"]) == "A100; EPYC"
     assert any(line.strip().startswith("# training_type") for line in lines)
+
+
+def test_model_card_names_no_gpu_where_eco2ai_found_none(tmp_path: Path) -> None:
+    card = printed(tmp_path, "--format", "hf", str(LEDGERS / "eco2ai-0.3.12.csv"))
+    assert "AMD EPYC" in card
+    assert "0 device(s)" not in card
 
 
 def test_model_card_of_little_has_no_exponent_and_of_the_unknown_no_number(tmp_path: Path) -> None:
@@ -152,6 +160,7 @@ def test_page_loads_nothing_and_a_name_stays_a_text(folder: Path) -> None:
         "By project", "To be known",
     ]  # fmt: skip
     assert NASTY in page.cells
+    assert "49.0\xa0kWh" in page.cells
     assert "<i>" not in text
     charts = re.findall(r"<svg.*?</svg>", text, re.S)
     assert len(charts) == 4
@@ -160,6 +169,24 @@ def test_page_loads_nothing_and_a_name_stays_a_text(folder: Path) -> None:
     assert "24.0 kWh" in charts[2]
     assert "30.0 kWh" in charts[2]
     assert "currentColor" in charts[0]
+
+
+def test_names_that_the_font_of_matplotlib_lacks_are_left_to_the_page(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    ledger.append(str(tmp_path / "emission.csv"), [a_row(id="1", project_name=FAR)])
+    assert printed(tmp_path, "--format", "html").count(FAR) >= 2
+
+
+def test_time_without_runs_has_its_place_in_the_chart() -> None:
+    assert over_time({"2026-03-03": 2.0, "2026-02-27": 1.0}) == (
+        "day",
+        {"2026-02-27": 1.0, "2026-02-28": 0, "2026-03-01": 0, "2026-03-02": 0, "2026-03-03": 2.0},
+    )
+    period, kwh = over_time({"2025-12-30": 1.0, "2026-01-01": 2.0, "2026-12-31": 4.0})
+    assert (period, len(kwh), sum(kwh.values())) == ("week", 53, 7.0)
+    assert list(kwh.items())[:2] == [("2026-W01", 3.0), ("2026-W02", 0.0)]
+    assert over_time({"2020-01-01": 1.0, "2026-01-01": 1.0})[0] == "month"
+    assert over_time({"0001-01-01": 1.0, "2026-01-01": 1.0})[0] == "day"
 
 
 def test_page_without_matplotlib_is_one_sentence_that_says_what_to_install(folder: Path) -> None:

@@ -100,9 +100,13 @@ def test_a_signal_from_a_child_that_was_just_born_is_not_passed_on(ledger: Path)
     assert run(wrapped(["/bin/sh", "-c", script], ledger)).stdout == b"end\n"
 
 
-def test_a_signal_to_the_group_is_not_passed_on_however_late_we_take_it(ledger: Path) -> None:
+@pytest.mark.parametrize("waiting_s", [0, 0.7], ids=["amid our start", "while we wait"])
+def test_a_signal_to_the_group_is_not_passed_on_however_late_we_take_it(
+    waiting_s: float, ledger: Path
+) -> None:
     """We were stopped when it came: the command has had it for long."""
     with started(ledger, "USR1") as job:
+        time.sleep(waiting_s)
         os.kill(job.process.pid, signal.SIGSTOP)
         assert state_of(job.process.pid) == "T"
         os.killpg(job.process.pid, signal.SIGUSR1)

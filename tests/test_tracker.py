@@ -263,6 +263,8 @@ def test_where_warnings_are_errors_they_are_said_on_stderr(
         ({"alpha_2_code": "Atlantis"}, r"`Atlantis` \(from argument `alpha_2_code`\)"),
         ({"alpha_2_code": 36}, r"argument `alpha_2_code` must be text"),
         ({"electricity_pricing": {"8:30-19:00": 0.3}}, r"argument `electricity_pricing` has no"),
+        ({"electricity_pricing": 0.3}, r"must be a dictionary of the prices.*, not `0.3`$"),
+        ({"electricity_pricing": {}}, r"must be a dictionary of the prices.*, not empty$"),
         ({"cpu_processes": "some"}, r"argument `cpu_processes` must be `current` or `all`"),
         ({"encode_file": 3}, r"argument `encode_file` must be `True` or the path"),
         ({"encode_file": "emission.csv"}, r"is the ledger itself"),
@@ -280,6 +282,19 @@ def test_a_wrong_argument_is_a_value_error_that_says_which(
 def test_a_ledger_that_cannot_be_written_is_told_before_anything_starts() -> None:
     with pytest.raises(Eco2aiError, match=r"there is no folder.*`file_name`"):
         Tracker(file_name="no/where.csv").start()
+
+
+def test_a_program_in_a_folder_that_is_gone_is_told_to_name_the_ledger_in_full(
+    tmp_path: Path,
+) -> None:
+    Path("gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(Eco2aiError, match=r"is gone; name it by an absolute path in `file_name`"):
+        Tracker().start()
+    with Tracker(file_name=tmp_path / "mine.csv"):
+        pass
+    assert len(rows(tmp_path / "mine.csv")) == 1
 
 
 def test_the_row_goes_where_the_program_was_when_it_started(tmp_path: Path) -> None:
@@ -334,6 +349,12 @@ def test_what_was_settled_at_the_start_holds(monkeypatch: pytest.MonkeyPatch) ->
     assert tracker.measure_period() == 3
     assert tracker.emission_level() > 0
     tracker.stop()
+
+
+def test_values_of_an_epoch_that_are_no_dictionary_are_told_and_cost_no_epoch() -> None:
+    with Tracker() as tracker, pytest.warns(Eco2aiWarning, match="takes a dictionary"):
+        tracker.new_epoch([0.5])  # type: ignore[arg-type]
+    assert rows()[0]["epoch"] == "epoch: 1"
 
 
 class Unspeakable:

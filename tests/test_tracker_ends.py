@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,45 @@ def test_who_never_stops_gets_the_row_when_the_interpreter_ends() -> None:
 def test_a_program_that_fails_has_failed_in_its_row_too() -> None:
     assert "ZeroDivisionError" in program("tracker.start(); 1 / 0", status=1)
     assert rows()[0]["exit_status"] == "1"
+
+
+def test_a_program_that_is_interrupted_has_been_so_in_its_row_too() -> None:
+    program("tracker.start(); signal.raise_signal(signal.SIGINT)", status=-signal.SIGINT)
+    assert (rows()[0]["exit_status"], rows()[0]["stop_reason"]) == ("SIGINT", "signal")
+
+
+def test_children_that_the_end_of_the_interpreter_waits_for_are_in_the_row() -> None:
+    program(
+        "import multiprocessing.util\n"  # before the start, as by an import of torch
+        "tracker.start()\n"
+        "context = multiprocessing.get_context('fork')\n"
+        "context.Process(target=burn, args=(0.3,)).start()"
+    )
+    assert float(rows()[0]["cpu_time(s)"]) >= 0.3
+
+
+def test_a_fork_happens_beside_no_thread_of_ours_and_measuring_goes_on() -> None:
+    program(
+        "def threads(): return len(os.listdir('/proc/self/task'))\n"
+        "seen = []\n"
+        "def look():\n"  # called after what is registered later
+        "    until = time.monotonic() + 2\n"
+        "    while threads() > 1 and time.monotonic() < until: pass\n"
+        "    seen.append(threads())\n"
+        "os.register_at_fork(before=look)\n"
+        "tracker.start()\n"
+        "assert threads() == 2\n"
+        "pid = os.fork()\n"
+        "if pid == 0: os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+        "assert seen == [1] and threads() == 2\n"
+        "burn(0.3); os.kill(os.getpid(), 9)",
+        status=-9,
+    )
+    with Tracker():
+        pass
+    (recovered,) = [row for row in rows() if row["stop_reason"] == "recovered"]
+    assert float(recovered["cpu_time(s)"]) > 0.1
 
 
 def test_a_program_that_is_killed_or_ends_at_once_is_recovered_by_the_next() -> None:

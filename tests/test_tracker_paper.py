@@ -233,11 +233,26 @@ def test_parameters_are_kept_between_programs_below_all_else(
     assert get_params()["pue"] == 1
 
 
-@pytest.mark.parametrize("params", [{"pue": 0}, {"nonsense": 1}])
-def test_parameters_that_cannot_be_meant_are_not_kept(params: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"pue|nonsense"):
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"pue": 0}, "`pue` must be a number from 1"),
+        ({"nonsense": 1}, "`nonsense` is no parameter"),
+        ({"electricity_pricing": {"8:30-19:00": 1}}, "has no value from 19:00 to 8:30"),
+        ({"electricity_pricing": 3}, "must be a dictionary"),
+    ],
+)
+def test_parameters_that_cannot_be_meant_are_not_kept(
+    params: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
         set_params(**params)
     assert get_params()["pue"] == 1
+
+
+def test_a_path_is_kept_as_its_text() -> None:
+    set_params(file_name=Path("mine.csv"))
+    assert get_params()["file_name"] == "mine.csv"
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", '{"x": 1}'])

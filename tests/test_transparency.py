@@ -51,7 +51,7 @@ def test_arguments_arrive_byte_for_byte(arguments: list[str | bytes], ledger: Pa
         {b"BYTES": b"\xff\xfe"},
     ],
 )
-def test_the_environment_is_the_callers_plus_the_run_id(
+def test_the_environment_is_the_callers_plus_the_run_id_and_where_marks_go(
     variables: dict[str | bytes, str | bytes], ledger: Path
 ) -> None:
     kept = ("PATH", "PYTHONPATH", "HOME", "XDG_STATE_HOME")
@@ -63,7 +63,7 @@ def test_the_environment_is_the_callers_plus_the_run_id(
     bare, under = (set(output.rstrip(b"\0").split(b"\0")) for output in outputs)
     added = under - bare
     assert bare <= under
-    assert {item.split(b"=")[0] for item in added} == {b"ECO2AI_RUN_ID"}
+    assert {item.split(b"=")[0] for item in added} == {b"ECO2AI_RUN_ID", b"ECO2AI_MARK"}
 
 
 def test_the_working_folder_is_the_callers(tmp_path: Path, ledger: Path) -> None:

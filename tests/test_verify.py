@@ -172,6 +172,23 @@ def test_epochs_of_one_run_hold_and_so_does_what_is_not_known(tmp_path: Path) ->
     assert kinds(judged(rows)) == []
 
 
+def test_runs_that_write_their_epochs_by_turns_hold(tmp_path: Path) -> None:
+    at = "2024-07-01 12:{:02}:00+00:00".format
+    rows = written(
+        tmp_path / "l.csv",
+        [
+            a_run(number, epoch=f"epoch: {n}", stop_reason="exit" if n == 4 else None)
+            | {"start_time": at(10 * n), "end_time": at(10 * n + 10), "duration(s)": 600.0}
+            for n in range(5)
+            for number in (1, 2)
+        ],
+    )
+    assert kinds(judged(rows)) == []
+    longer = [*rows[:4], [cell.replace("600.0", "700.0") for cell in rows[4]], *rows[5:]]
+    assert kinds(judged(rehashed(longer, plain))) == [("run", 11)]
+    assert kinds(judged(rehashed([*rows, rows[3]], plain))) == [("repeated", 12)]
+
+
 def test_known_components_are_added_up_where_another_is_not_known(tmp_path: Path) -> None:
     kwh = 1.25 * (0.3 + 0.05)
     cells = {ENERGY: kwh, MASS: kwh * 56 / 1000, "cost": kwh * 0.2, "gpu_energy(kWh)": None}

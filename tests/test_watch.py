@@ -542,6 +542,28 @@ def test_it_can_be_stopped_goes_on_and_waits_in_the_background(ledger: Path) -> 
     assert shell.finish() == 0
 
 
+def test_it_can_be_killed_while_it_is_stopped(ledger: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    leave_live_journal(ledger)
+    shell = Terminal([bash, "--norc", "--noediting"], environ={"PS1": "$ "})
+    shell.until_shown("$")
+    shell.send(" ".join([*WATCH, "--interval", "0.2"]) + "\n")
+    shell.until_shown("q quit")
+    shell.send("\x1a")
+    shell.until_shown("Stopped")
+    shell.send("kill %1\n")  # of bash it gets SIGTERM and SIGCONT
+
+    def is_dead() -> bool:
+        shell.send("jobs\n")
+        return any("Terminated" in row for row in shell.rows)
+
+    shell.until(is_dead)
+    shell.send("exit\n")
+    assert shell.finish() == 0
+
+
 def test_a_terminal_that_cannot_be_drawn_on_gets_one_picture_in_its_character_set(
     ledger: Path,
 ) -> None:

@@ -285,6 +285,8 @@ def test_a_budget_and_a_forecast_have_their_lines_where_there_are_any() -> None:
     lines = texts(80, 24, [shown])
     assert " budget ████░░░░░░  40 % of 5 kWh" in lines
     assert " forecast 5 kWh by 18:04" in lines
+    assert "epochs" not in "\n".join(texts(80, 24, [shown._replace(epochs="3/9")]))
+    assert " epochs 3" in texts(80, 24, [SHOWN._replace(epochs="3")])
 
 
 def test_where_there_is_no_room_for_a_plot_there_is_a_line() -> None:

@@ -81,6 +81,7 @@ def show(watcher: Watcher, interval_s: float, keys: int = 0) -> None:
                 reason = _show(watcher, interval_s, live, woken, keys)
             if reason == signal.SIGTSTP:
                 os.kill(os.getpid(), signal.SIGSTOP)
+                reason = _heard(woken) or reason  # killed meanwhile: it may be in the background
     if reason != signal.SIGINT:
         die_of(reason)
 
@@ -109,9 +110,9 @@ def _show(watcher: Watcher, interval_s: float, live: Live, woken: int, keys: int
         _draw(watcher, live)
         ready, _, _ = select.select(sources, [], [], max(0.0, due_s - time.monotonic()))
         if woken in ready:
-            for number in os.read(woken, 64):
-                if number != signal.SIGWINCH:
-                    return signal.Signals(number)
+            heard = _heard(woken)
+            if heard is not None:
+                return heard
         if keys in ready:
             data = _pressed(keys)
             if not data:
@@ -120,6 +121,16 @@ def _show(watcher: Watcher, interval_s: float, live: Live, woken: int, keys: int
                 if meaning == "quit":
                     return signal.SIGINT
                 _OBEY[meaning](watcher)
+
+
+def _heard(woken: int) -> signal.Signals | None:
+    """Return the signal that came, of several the first one that ends us; None: nothing to do."""
+    came = os.read(woken, 64) if select.select([woken], [], [], 0)[0] else b""
+    numbers = [number for number in came if number != signal.SIGWINCH]
+    if not numbers:
+        return None
+    goes_on = (signal.SIGTSTP, signal.SIGCONT)
+    return signal.Signals(min(numbers, key=lambda number: number in goes_on))
 
 
 def _pressed(keys: int) -> bytes:

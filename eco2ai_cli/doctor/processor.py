@@ -18,6 +18,7 @@ from eco2ai_cli.doctor.findings import (
     names_in,
     without,
 )
+from eco2ai_cli.doctor.kernel import container
 from eco2ai_cli.machine import Machine, this_machine
 from eco2ai_cli.meters.powercap import ZONES
 from eco2ai_cli.meters.rapl_survey import Obstacle, Survey
@@ -110,23 +111,27 @@ def examine_rapl(at: Surroundings, config: Config) -> Section:
     lacks_what_it_could_have = not here.virtual or bool(names_in(at.root + ZONES))
     if obstacle is None or not (forced or lacks_what_it_could_have):
         return Section("rapl", found)
-    cured = _cured(obstacle)
+    cured = _cured(obstacle, container(at) is not None)
     if forced:
         cured = cured._replace(cure=f"{cured.cure}, or leave `rapl` out of `hardware.meters`")
     return Section("rapl", found, (), (cured,))
 
 
-def _cured(obstacle: Obstacle) -> Shortcoming:
-    """Write an obstacle down, with the commands of its cure to copy."""
+def _cured(obstacle: Obstacle, inside: bool) -> Shortcoming:
+    """Write an obstacle down, with the commands of its cure to copy; `inside` a container."""
     lines = re.findall(r"`(sudo [^`]+)`", obstacle.cure)
+    where = "on the host, " if inside and lines else ""
     lines += [f"docker run {it} …" for it in re.findall(r"`(--security-opt [^`]+)`", obstacle.cure)]
     rule = re.search(r"`(z \S+ 0440 root )GROUP -`", obstacle.cure)
     if rule:
         lines.append(f'echo "{rule[1]}$(id -gn) -" | sudo tee /etc/tmpfiles.d/rapl.conf')
         cure = "let your group read the counters, now and at every start (root could read them)"
+        if inside:
+            cure += "; start the container in that group"
+            lines.append("docker run --group-add $(id -g) …")
     else:
         cure = obstacle.cure
-    return Shortcoming("rapl", obstacle.reason, cure, tuple(lines))
+    return Shortcoming("rapl", obstacle.reason, f"{where}{cure}", tuple(lines))
 
 
 def examine_memory(at: Surroundings, config: Config) -> Section:

@@ -19,6 +19,7 @@ from eco2ai_cli.run_forms import ledger_cells
 from eco2ai_cli.run_record import Run
 
 if TYPE_CHECKING:
+    from eco2ai_cli.ledger.columns import Value
     from eco2ai_cli.weighing import Weigher
 
 NEW_SUFFIX = ".new"
@@ -35,6 +36,7 @@ class Journal:
     and the place; `mark_path` is where its marks come in, `overhead_s` tells the CPU seconds that
     we have used. A sample that cannot be written is left out: the one before it stays. `outlook`
     tells, by the seconds elapsed, what there is to say of budget and forecast; for `eco2ai watch`.
+    `saved` tells what rows of the run are in the ledger already, as `sums` has them.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Journal:
         write: Write = os.pwrite,
     ) -> None:
         self.outlook: Callable[[float], Mapping[str, object]] | None = None
+        self.saved: Callable[[], Mapping[str, Value]] = dict
+        self._saved: Mapping[str, Value] = {}
         self._weigher = weigher
         self._mark_path = mark_path
         self._overhead_s = overhead_s
@@ -156,14 +160,16 @@ class Journal:
         elapsed_s = self._clock.elapsed_s() - self._run.began.elapsed_s
         outlook = None if self.outlook is None else self.outlook(elapsed_s)
         before, self._worded_last = self._worded_last, sample
-        if not (rates or outlook) and self._number % _WORDS_EVERY and _is_alike(sample, before):
+        saved, self._saved = self._saved, self.saved()
+        dated = rates or outlook or saved is not self._saved
+        if not dated and self._number % _WORDS_EVERY and _is_alike(sample, before):
             return self._words
         doubts = self._doubts(sample)
         devices = [(r.component, r.method, r.name) for r in sample.readings]
-        worded = (doubts, sample.caveats, devices, rates, outlook)
+        worded = (doubts, sample.caveats, devices, rates, outlook, self._saved)
         if worded != self._worded:
             now = self._run._replace(sample=sample, doubts=doubts)
-            words: dict[str, object] = dict(outlook or {})
+            words: dict[str, object] = {**(outlook or {}), "saved": self._saved}
             words |= {f"{component}_method": now.method(component) for component in COMPONENTS}
             words["caveats"] = ";".join(now.caveats)
             if rates is not None:

@@ -20,6 +20,7 @@ from eco2ai_cli.journal import SUFFIX, Note, discard, layout
 from eco2ai_cli.journal.keeper import NEW_SUFFIX
 from eco2ai_cli.journal.owner import ABANDONED_S, Owner, is_near, judge, this_process
 from eco2ai_cli.journal.row import Left, after, left_in
+from eco2ai_cli.journal.sums import ROWS
 from eco2ai_cli.ledger.key import load as load_key
 from eco2ai_cli.ledger.search import find, has_ended
 from eco2ai_cli.ledger.unsaved import place
@@ -159,7 +160,11 @@ def _save(path: str, left: Left, environ: Mapping[str, str]) -> list[Note]:
     notes: list[Note] = []
     try:
         if not _is_saved(left, environ):
-            cells = after(find(left.ledger, left.run_id), cells)
+            if left.saved:  # in case they cannot be found again, as in a file that was moved
+                cells = after([left.saved], cells)
+            found = find(left.ledger, left.run_id)
+            if len(found) >= int(left.saved.get(ROWS) or 0):
+                cells = after(found, left.cells)
             if left.key_file is not None:
                 key = load_key(left.key_file)
             saved_to, sentences = ledger.append(

@@ -24,13 +24,17 @@ _SUSPENDED_S = 1.0
 
 
 class Left(NamedTuple):
-    """What a journal holds: whose it is, whether that process had it locked, and the row."""
+    """What a journal holds: whose it is, whether that process had it locked, and the row.
+
+    `saved` is what the run had in the ledger already, as `sums` has it; empty: nothing.
+    """
 
     owner: Owner
     locked: bool
     ledger: str
     key_file: str | None
     mark_path: str | None
+    saved: Mapping[str, Value]
     cells: Cells
 
     @property
@@ -48,7 +52,7 @@ class Left(NamedTuple):
         return f"{of} of {self.cells['start_time']}"
 
 
-def after(saved: Sequence[Mapping[str, str]], cells: Cells) -> Cells:
+def after(saved: Sequence[Mapping[str, Value]], cells: Cells) -> Cells:
     """Return the row of what a run used after its epochs, whose rows are `saved`.
 
     `cells` are those of the whole run. So all rows of the run add up to it.
@@ -86,7 +90,7 @@ _RATES = (
 
 
 def _rate(
-    cells: Cells, saved: Sequence[Mapping[str, str]], column: str, product: str, scale: float
+    cells: Cells, saved: Sequence[Mapping[str, Value]], column: str, product: str, scale: float
 ) -> float | None:
     """Return what a kWh after the epochs was charged with: the same, or what is left over it."""
     whole = cells[column]
@@ -96,7 +100,7 @@ def _rate(
     return scale * due / energy if energy and due is not None else _number(whole)
 
 
-def _less(cells: Cells, saved: Sequence[Mapping[str, str]], column: str) -> float | None:
+def _less(cells: Cells, saved: Sequence[Mapping[str, Value]], column: str) -> float | None:
     """Return what a column of the whole run has more than the rows of its epochs together."""
     whole = cells[column]
     if whole is None:
@@ -104,7 +108,7 @@ def _less(cells: Cells, saved: Sequence[Mapping[str, str]], column: str) -> floa
     return max(0.0, math.fsum([_number(whole), *(-_number(row.get(column)) for row in saved)]))
 
 
-def _mean_after(cells: Cells, saved: Sequence[Mapping[str, str]]) -> float | None:
+def _mean_after(cells: Cells, saved: Sequence[Mapping[str, Value]]) -> float | None:
     """Return the mean memory after the epochs, by the means of the run and of the epochs."""
     column, duration = "memory_mean(GB)", "duration(s)"
     span_s = _less(cells, saved, duration)
@@ -130,6 +134,7 @@ def left_in(data: bytes) -> Left:
             ledger=facts["ledger"],
             key_file=facts["key_file"],
             mark_path=facts.get("mark_path"),
+            saved=json.loads(figures.words).get("saved") or {},
             cells=_cells(facts["cells"], Moment(*facts["began"]), figures),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -57,8 +57,11 @@ class Sentinel:
             poll.poll((until_s - now_s) * 1000)
 
     def dismiss(self) -> None:
-        """End the sentinel; it is left to be reaped like any child."""
+        """End the sentinel, if it is there yet; it is left to be reaped like any child."""
+        if self._notes_fd < 0:
+            return
         os.close(self._notes_fd)
+        self._notes_fd = -1
         if self.pid < 0:
             return
         # If somebody killed it and it was reaped, its pid may be another's by now.

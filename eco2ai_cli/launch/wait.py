@@ -174,10 +174,12 @@ class Waiter:
         before_s, entered_s = self._returned_s, time.monotonic()
         wake_s = min(due_s, self._marks_due_s)
         info = signal.sigtimedwait(self._watched, max(0.0, wake_s - entered_s))
-        self._returned_s = time.monotonic()
+        # Who was stopped meanwhile may have been sent it at any time since he began to wait.
+        was_stopped = signal.SIGCONT in signal.sigpending()
+        self._returned_s = entered_s if was_stopped else time.monotonic()
         if (info is None and wake_s == due_s) or entered_s >= due_s:
             due_s = self._beat()
-        if self._returned_s >= self._marks_due_s:
+        if time.monotonic() >= self._marks_due_s:
             self._take_marks()
         if info is not None:
             at_once = self._returned_s - entered_s < _AT_ONCE_S

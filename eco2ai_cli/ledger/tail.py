@@ -114,7 +114,7 @@ def is_whole(row: Sequence[str], names: Sequence[str]) -> bool:
     if ROW_HASH in cell and (cell[ROW_HASH] or cell.get("version")):
         return bool(_hash_of(row, names))
     return all(
-        _is_number(cell[name])
+        _is_number(cell.get(name, ""))
         for name in ("duration(s)", "power_consumption(kWh)", "CO2_emissions(kg)", "cost")
     )
 

@@ -147,8 +147,8 @@ def overhead_s(meters: Sequence[Meter]) -> float:
 
 def gpu_name(readings: Sequence[Reading]) -> str:
     """Name the GPUs that were metered, each model with its count; "" for none."""
-    if not readings:
+    if not any(reading.name for reading in readings):
         return ""
-    from eco2ai_cli.meters import gpus
+    from eco2ai_cli.meters import gpus  # only where there is one
 
     return gpus.gpu_name(readings)

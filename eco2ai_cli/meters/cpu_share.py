@@ -17,6 +17,10 @@ IDLE_OF_FULL = 0.25
 """Idle power as a part of the power at full load, as far as no idle moment was seen: about what
 servers of 2024 publish as a whole (Tröpgen et al., 16 Years of SPEC Power, 2024)."""
 
+_LEAST_BUSY_S = 2 / TICKS_PER_S
+"""What is less busy time than that cannot be told from none: idle time, and time that waits for a
+disk, are counted in whole ticks. Else each of two runs at rest would have all of the machine."""
+
 
 class Load(NamedTuple):
     """CPU seconds so far: of the tree, and of all CPUs doing nothing; `cpus` are online.
@@ -65,7 +69,7 @@ def between(before: Load, after: Load) -> Share:
     busy_s = max(tree_s, all_s - spare_s)
     return Share(
         span_s=span_s,
-        of_busy=tree_s / busy_s if busy_s > 0 else 0.0,
+        of_busy=tree_s / max(busy_s, _LEAST_BUSY_S),
         busy=min(1.0, busy_s / all_s) if all_s > 0 else 0.0,
     )
 

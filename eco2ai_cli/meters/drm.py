@@ -110,7 +110,11 @@ class Board:
             return Reading(
                 "gpu", self.card.address, None, word, self._name, caveats=inside, details=details
             )
-        doubts = {"gpu-lost": self.lost, "gpu-unseen": self.unseen}
+        doubts = {
+            "gpu-lost": self.lost,
+            "gpu-unknown": self.dial.untold,
+            "gpu-unseen": self.unseen,
+        }
         return self.gpu.reading(
             self.dial.energy_j is not None,
             self.dial.method,
@@ -226,7 +230,7 @@ class Driver:
         """Joules that cards drew while nobody was on them; None where that is not known."""
         known = [board for board in self._boards if board.dial.energy_j is not None]
         unseen = any(board.unseen for board in known)
-        return sum(board.gpu.idle_j for board in known) if known and not unseen else None
+        return sum(board.gpu.idle_j or 0.0 for board in known) if known and not unseen else None
 
     def close(self) -> None:
         """Let go of AMD's library."""

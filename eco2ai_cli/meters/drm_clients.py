@@ -46,7 +46,7 @@ class Client(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What a look at processes found; `closed`: some did not let us look, or were hidden."""
+    """What a look at processes found; `closed`: some did not let us look at all they have."""
 
     clients: tuple[Client, ...]
     closed: bool
@@ -68,9 +68,11 @@ def look(pids: Iterable[int], proc: str = "/proc") -> Sight:
         computes = _COMPUTE in links.values()
         for name, link in links.items():
             if link.startswith(_FILES):
-                client = parse(read_start(f"{folder}/fdinfo/{name}", _MOST_BYTES), pid, computes)
+                told = read_start(f"{folder}/fdinfo/{name}", _MOST_BYTES)
+                client = parse(told, pid, computes)
                 if client is not None:
                     found.setdefault((client.address, client.id), client)
+                closed = closed or (not told and os.path.lexists(f"{folder}/fd/{name}"))
     return Sight(tuple(found.values()), closed)
 
 

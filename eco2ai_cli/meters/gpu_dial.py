@@ -34,8 +34,9 @@ class GpuDial:
 
     Time is cut into windows of at least 0.5 s. A window is paid by the energy counter if that
     moved and the mean power is plausible, else by power x time, which also stands in until the
-    window is long enough. So a counter that resets, sticks or jumps costs one window. `source`
-    begins the ledger's words for it: `nvml` makes `nvml-energy` and `nvml-power`.
+    window is long enough. So a counter that resets, sticks or jumps costs one window. `untold`:
+    there was a time for which neither said anything. `source` begins the ledger's words for it:
+    `nvml` makes `nvml-energy` and `nvml-power`.
     """
 
     def __init__(self, limit_w: float | None = None, source: str = "nvml") -> None:
@@ -50,6 +51,7 @@ class GpuDial:
         self._integrated_j = 0.0
         self._shown_j = 0.0
         self.integrating = True
+        self.untold = False
 
     def advance(self, look: Look) -> float:
         """Take a look, and return by how many joules the dial has moved.
@@ -61,6 +63,7 @@ class GpuDial:
             self._open_window(look)
             return 0.0
         span_s = look.at_s - self._base_s
+        self.untold = self.untold or (before_j is None and self._base_j is None)
         if self._power_j is not None:
             self._window_j += self._power_j - (before_j or 0.0)
         elif look.counter_j is not None and self._base_j is not None:
@@ -88,6 +91,7 @@ class GpuDial:
         self.integrating = not 0 < used_j < self.ceiling_w * span_s
         if self.integrating:
             self._integrated_j += self._window_j
+            self.untold = self.untold or self._power_j is None
         else:
             self._counter_j += used_j
         self._open_window(look)

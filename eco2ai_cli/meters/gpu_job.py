@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from eco2ai_cli.processes.procfs import lineage, read_file
+from eco2ai_cli.processes.procfs import lineage, parse_stat, read_file
 
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """Linux's PROC_PID_INIT_INO, 0xEFFFFFFC (include/linux/proc_ns.h, since 3.8)."""
@@ -113,7 +113,16 @@ def others_look(proc: str = "/proc", parent: int | None = None) -> bool:
     except OSError:
         return False
     workers = (pid for pid in pids if _comm(pid, proc) == WORKER)
-    return any(next(lineage(int(pid), proc), 1) not in passed for pid in workers)
+    return any(_looks(pid, passed, proc) for pid in workers)
+
+
+def _looks(pid: str, passed: set[int], proc: str) -> bool:
+    """Tell whether a worker is alive, and no child of those that are passed over."""
+    try:
+        stat = parse_stat(read_file(f"{proc}/{pid}/stat"))
+    except OSError:
+        return False
+    return stat.state != b"Z" and stat.ppid not in passed
 
 
 def _comm(pid: str, proc: str) -> bytes:

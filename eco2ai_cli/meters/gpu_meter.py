@@ -24,7 +24,9 @@ FAREWELL_S = 0.3
 
 
 def _late(reading: Reading) -> Reading:
-    return reading._replace(caveats=reading.caveats | {"gpu-late"})
+    """Return the last value of a device; one that has none yet does not stand at zero."""
+    late = reading._replace(caveats=reading.caveats | {"gpu-late"})
+    return late if late.energy_j else late._replace(energy_j=None, method="none")
 
 
 class GpuMeter:

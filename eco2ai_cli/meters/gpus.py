@@ -47,6 +47,8 @@ class Cell(NamedTuple):
 
 
 _NOBODY: frozenset[int] = frozenset()
+_MISSED = 0.05
+"""Of a run's energy: what may be left unpaid without a word, as much as sensors err (NVML)."""
 
 
 class Gpu:
@@ -72,7 +74,7 @@ class Gpu:
         self._idle_j = 0.0
         self._shared = False
         self._whole = False
-        self._withheld = False
+        self._withheld_j = 0.0
         self._caveats: set[str] = {"gpu-sliced"} if part < 1 else set()
 
     def take(
@@ -143,13 +145,14 @@ class Gpu:
             mine, there = self._ours & now, now
         if not there:
             self._idle_j += cell.drawn_j
-        elif cell.disputed:
-            self._withheld = self._withheld or bool(mine)
-        elif mine == there and (cell.aligned or now <= self._ours):
+        elif mine == there and not cell.disputed and (cell.aligned or now <= self._ours):
             self._ours_j += cell.drawn_j
-        elif mine and cell.aligned:
-            self._ours_j += self._share(cell, mine, there, busy)
-            self._shared = True
+        elif cell.aligned:
+            if mine:
+                self._ours_j += self._share(cell, mine, there, busy)
+                self._shared = True
+        else:
+            self._withheld_j += cell.drawn_j * len(mine) / len(there)
 
     def end(self) -> None:
         """Pay, when a run ends, for what no full second will settle."""
@@ -188,11 +191,11 @@ class Gpu:
         """
         doubts = self._caveats.union(caveats)
         energy_j = self._ours_j + self._open_j()
-        if known and self._withheld and energy_j == 0:
-            doubts.add("gpu-brief")
-            known = False
-        elif not known:
+        if not known:
             doubts.add("gpu-unknown")
+        elif self._withheld_j > _MISSED * energy_j:
+            doubts.add("gpu-brief")
+        known = known and (energy_j > 0 or doubts.isdisjoint(("gpu-brief", "gpu-lost")))
         if not known:
             method = "none"
         elif self._shared or self._part < 1:
@@ -209,10 +212,12 @@ class Gpu:
         )
 
     @property
-    def idle_j(self) -> float:
-        """Joules that were drawn while nobody was there."""
+    def idle_j(self) -> float | None:
+        """Joules that were drawn while nobody was there; None where that is not told."""
+        if self._whole:
+            return None
         cell = self._cell
-        nobody = cell is not None and not self._whole and not cell.residents
+        nobody = cell is not None and not cell.residents
         return self._idle_j + (cell.drawn_j if cell is not None and nobody else 0.0)
 
     def _open_j(self) -> float:

@@ -6,8 +6,9 @@ ever, so this runs in a process of its own, see `gpu_worker.py`.
 Words for doubts: `gpu-shared` (others were on a device of ours), `gpu-sliced`
 (a MIG slice has a part of what all of the device draws), `gpu-by-device` (PIDs cannot be compared:
 the devices visible to the job count whole), `gpu-order` (which these are is not certain),
-`gpu-brief` (it was used for less than a second, which another run may pay for),
-`gpu-unknown` (a device of ours tells neither energy nor power), `gpu-lost` (it fell off the bus),
+`gpu-brief` (what it was used for between two full seconds is a part that matters, and another run
+may pay for it), `gpu-unknown` (a device of ours told neither energy nor power, always or for a
+time), `gpu-lost` (it fell off the bus),
 `gpu-late` (the driver does not answer, or not in time: the last value stands), `gpu-unavailable`
 (the library is here and does not work).
 """
@@ -91,13 +92,14 @@ class Board:
 
     def readings(self) -> list[Reading]:
         """Return a reading for each unit that the tree has been on."""
+        doubts = {"gpu-lost": self.lost, "gpu-unknown": self.dial.untold}
         return [
             unit.gpu.reading(
                 self.dial.energy_j is not None,
                 self.dial.method,
                 self._look.power_w if self._look else None,
                 unit.details,
-                ("gpu-lost",) if self.lost else (),
+                [word for word, holds in doubts.items() if holds],
             )
             for unit in self.units
             if unit.gpu.used
@@ -222,7 +224,8 @@ class Driver:
         known = [board for board in self._boards if board.dial.energy_j is not None]
         units = [unit for board in known for unit in board.units]
         given = [unit.gpu.idle_j for unit in units if unit.gpu.uuid in self._given]
-        return sum(given) if known and self._comparable else None
+        told = [idle_j for idle_j in given if idle_j is not None]
+        return sum(told) if known and self._comparable and len(told) == len(given) else None
 
     def close(self) -> None:
         """Let go of NVML: where persistence is off, an open client keeps the GPU awake."""

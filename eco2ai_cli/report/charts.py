@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,12 @@ def _svg(figure: Figure) -> str:
     out = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     # Names like `$x$` are not formulas, and text stays text, in the font of the page.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "eco2ai", "text.parse_math": False}):
+    with (
+        rc_context({"svg.fonttype": "none", "svg.hashsalt": "eco2ai", "text.parse_math": False}),
+        warnings.catch_warnings(),
+    ):
+        # Its own font lacks letters that the page's has.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(out, format="svg", transparent=True, metadata=nothing)
     svg = out.getvalue()
     return svg[svg.index("<svg") :].replace(_INK, "currentColor")

@@ -13,6 +13,8 @@ from eco2ai_cli.report.notes import notes
 
 MODEL_CARD_BY = ("region", "cpu", "gpu")
 _UNKNOWN = "not known"
+_NO_GPU = "0 device(s)"
+"""What eco2AI (0.3.12) calls the GPU where there is none."""
 _GRAMS_PER_KG = 1000
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -112,9 +114,9 @@ def table(report: Report) -> Iterator[list[str]]:
     for labels, summary in (*report.groups, (empty, report.total)):
         costs = [units.format_money(cost, currency) for currency, cost in summary.cost.items()]
         yield [
-            *("(not named)" if label is None else label for label in labels),
-            str(summary.runs),
-            str(summary.failed_runs),
+            *("(no name)" if label is None else label for label in labels),
+            f"{summary.runs:,}",
+            f"{summary.failed_runs:,}",
             _known(summary.duration_s, units.format_duration),
             _known(summary.energy_kwh, _energy),
             _known(summary.emissions_kg, units.format_mass),
@@ -126,7 +128,7 @@ def remarks(total: Summary) -> Iterator[str]:
     """Yield what the figures are like, and what is to be known of them."""
     yield from notes(total)
     for word, count in total.caveats.items():
-        yield f"{word}, {count} of {total.runs} runs: {caveats.sentence(word)}"
+        yield f"{word}, {count:,} of {total.runs:,} runs: {caveats.sentence(word)}"
 
 
 def _energy(kwh: float) -> str:
@@ -139,7 +141,8 @@ def _known(value: float | None, write: Callable[[float], str]) -> str:
 
 def _named(report: Report, name: str) -> list[str]:
     at = report.by.index(name)
-    return sorted({label for labels, _ in report.groups if (label := labels[at])})
+    named = {label for labels, _ in report.groups if (label := labels[at])}
+    return sorted(label for label in named if label.strip() != _NO_GPU)
 
 
 def _plain(value: float) -> str:

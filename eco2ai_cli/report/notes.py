@@ -12,7 +12,8 @@ def notes(total: Summary) -> Iterator[str]:
     """Yield a sentence each: the share of failed runs, nested runs, and equivalents."""
     if total.failed_energy_kwh and total.energy_kwh:
         percent = 100 * total.failed_energy_kwh / total.energy_kwh
-        yield f"{percent:.0f} % of the energy went into {runs(total.failed_runs)} that failed"
+        share = f"{percent:.0f} %" if percent >= 1 else "less than 1 %"
+        yield f"{share} of the energy went into {runs(total.failed_runs)} that failed"
     if total.nested_runs:
         yield f"{runs(total.nested_runs)} inside others, counted there"
     for equivalence in equivalences(total):
@@ -21,4 +22,4 @@ def notes(total: Summary) -> Iterator[str]:
 
 def runs(count: int) -> str:
     """Write a number of runs."""
-    return "1 run" if count == 1 else f"{count} runs"
+    return "1 run" if count == 1 else f"{count:,} runs"

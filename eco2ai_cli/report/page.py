@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from html import escape
 from itertools import pairwise
 
@@ -17,6 +19,8 @@ from eco2ai_cli.report.groups import Summary
 _TEMPLATE = "report_page.html"
 _MOST_BARS = 15
 _MOST_PERIODS = 120
+_MOST_DAYS = 120 * 366
+"""Over a longer time, as of a clock that was wrong, periods without runs are left out."""
 _COMPONENTS = {"CPU": "cpu_energy(kWh)", "GPU": "gpu_energy(kWh)", "memory": "ram_energy(kWh)"}
 _PERIODS = ("day", "week", "month", "year")
 
@@ -43,18 +47,15 @@ def to_html(
 
 
 def _charts(question: Question, summed_up: Callable[[Question], Report]) -> Iterator[str]:
-    for period in _PERIODS:
-        over_time = summed_up(replace(question, by=(dimension(period),)))
-        known = sorted(
-            (labels[0], summary.energy_kwh)
-            for labels, summary in over_time.groups
-            if labels[0] is not None and summary.energy_kwh is not None
-        )
-        if len(known) <= _MOST_PERIODS:
-            break
+    by_day = summed_up(replace(question, by=(dimension("day"),)))
+    known = {
+        day: summary.energy_kwh
+        for (day,), summary in by_day.groups
+        if day is not None and summary.energy_kwh is not None
+    }
     if known:
-        chart = charts.bars_over_time([name for name, _ in known], [kwh for _, kwh in known])
-        yield _section(f"Energy by {period}", chart)
+        period, kwh = over_time(known)
+        yield _section(f"Energy by {period}", charts.bars_over_time(list(kwh), list(kwh.values())))
     by_project = summed_up(
         replace(question, by=(dimension("project"),), figures=tuple(_COMPONENTS.values()))
     )
@@ -71,6 +72,25 @@ def _charts(question: Question, summed_up: Callable[[Question], Report]) -> Iter
     if parts:
         chart = charts.bars(list(parts), list(parts.values()))
         yield _section("Energy by component, before PUE", chart)
+
+
+def over_time(by_day: Mapping[str, float]) -> tuple[str, dict[str, float]]:
+    """Return the shortest period of which there are not too many, and the sum of each.
+
+    `by_day` are amounts by `YYYY-MM-DD`. Periods in which there was nothing have their place too.
+    """
+    first, last = (date.fromisoformat(pick(by_day)).toordinal() for pick in (min, max))
+    days = sorted(by_day)
+    if last - first < _MOST_DAYS:
+        days = [date.fromordinal(day).isoformat() for day in range(first, last + 1)]
+    for period in _PERIODS:
+        label = dimension(period).label
+        sums: defaultdict[str, float] = defaultdict(float)
+        for day in days:
+            sums[label(day) or day] += by_day.get(day, 0.0)
+        if len(sums) <= _MOST_PERIODS:
+            break
+    return period, dict(sums)
 
 
 def power_curve(path: str) -> str:
@@ -110,6 +130,8 @@ def _table(report: Report) -> str:
     summaries: Sequence[Summary] = [*(s for _, s in report.groups), report.total]
     lines = []
     for cells, summary in zip(rows, summaries, strict=True):
+        # Between two amounts a line may break, within one it may not.
+        cells[width:] = [c.replace(" ", "\xa0").replace(",\xa0", ", ") for c in cells[width:]]
         keys = [*cells[:width], *_sort_keys(summary)][: len(cells)]
         line = "".join(
             f'<td data-key="{escape(str(key))}">{escape(cell)}</td>'

@@ -84,9 +84,18 @@ class Question:
         return self.since <= moment and not (self.until and moment >= self.until)
 
     def group(self, rows: Sequence[Row]) -> tuple[str | None, ...]:
-        """Return the group of a run: that of its first row."""
-        first = min(rows, key=_place) if len(rows) > 1 else rows[0]
-        return self.labels(first.asked)
+        """Return the group of a run: its period by its first row, all else by the last to tell.
+
+        Of a run with epochs the last row alone knows how it ended.
+        """
+        if len(rows) == 1:
+            return self.labels(rows[0].asked)
+        told = [row.asked for row in sorted(rows, key=_place)]
+        cells = []
+        for dimension, column in zip(self.by, zip(*told, strict=True), strict=True):
+            known = [cell for cell in column if cell is not None]
+            cells.append(None if not known else known[0 if dimension.is_time else -1])
+        return self.labels(cells)
 
     def labels(self, cells: Sequence[str | None]) -> tuple[str | None, ...]:
         """Return what `columns` of a row are called in the answer; None: not known."""

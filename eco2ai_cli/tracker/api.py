@@ -9,12 +9,12 @@ from types import TracebackType
 
 from eco2ai_cli.errors import WrongArgument
 from eco2ai_cli.session import Plan
-from eco2ai_cli.tracker import inside, starting
+from eco2ai_cli.tracker import inside, presence, starting
 from eco2ai_cli.tracker.arguments import Arguments, Settled, settle
 from eco2ai_cli.tracker.inside import Inside
 from eco2ai_cli.tracker.marking import mark_of
 from eco2ai_cli.tracker.measuring import Measuring
-from eco2ai_cli.tracker.warn import keep_quiet, warn
+from eco2ai_cli.tracker.warn import warn
 
 
 class Tracker:
@@ -95,6 +95,9 @@ class Tracker:
         if stay is None:
             self._warn("`new_epoch` was called before `start_training`: there is nothing to end")
         elif stay.is_here:
+            if not isinstance(parameters_dict, Mapping | None):
+                self._warn("`new_epoch` takes a dictionary of values; the row has none")
+                parameters_dict = None
             stay.epoch(mark_of(None, parameters_dict or {}))
 
     def stop_training(self) -> None:
@@ -120,7 +123,7 @@ class Tracker:
 
     def end(self, error: BaseException | None) -> None:
         """End as `stop` does, for a program that `error` has come to, if it is not None."""
-        self._end(_status_of(error))
+        self._end(presence.status_of(error))
 
     def consumption(self) -> float:
         """Return the energy so far in kWh, PUE included; NaN where it is not known."""
@@ -164,19 +167,8 @@ class Tracker:
             self._stay.stop(status)
 
     def _warn(self, sentence: str) -> None:
-        (keep_quiet if self._arguments.ignore_warnings else warn)(sentence)
-
-
-def _status_of(error: BaseException | None) -> int:
-    """Return the status, as of wait(2), with which a program ends that does not catch `error`."""
-    if error is None or isinstance(error, GeneratorExit):
-        return 0
-    if isinstance(error, KeyboardInterrupt):
-        return 2  # SIGINT, by which the interpreter ends itself
-    if isinstance(error, SystemExit):
-        code = error.code
-        return ((code & 0xFF) << 8) if isinstance(code, int) else (1 << 8 if code else 0)
-    return 1 << 8
+        if not self._arguments.ignore_warnings:
+            warn(sentence)
 
 
 def _known(value: float | None) -> float:

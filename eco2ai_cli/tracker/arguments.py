@@ -10,10 +10,10 @@ from typing import NamedTuple, NoReturn
 from eco2ai_cli import config
 from eco2ai_cli.config import Config
 from eco2ai_cli.config_keys import KEYS
-from eco2ai_cli.errors import Eco2aiError, WrongArgument, WrongUsage
+from eco2ai_cli.errors import Eco2aiError, LedgerError, WrongArgument, WrongUsage
 from eco2ai_cli.regions import RegionNotFound
 from eco2ai_cli.session import Plan, Request, prepare
-from eco2ai_cli.tracker.defaults import KEY_OF_PARAMETER, stored
+from eco2ai_cli.tracker.defaults import KEY_OF_PARAMETER, plain, stored
 
 MEASURE_PERIOD_S = 10.0
 """Seconds between samples, as in eco2AI, where neither argument nor configuration says."""
@@ -75,10 +75,8 @@ def _by_key(arguments: Arguments) -> dict[str, tuple[str, object]]:
     given: dict[str, tuple[str, object]] = {}
     for parameter, key in KEY_OF_PARAMETER.items():
         value = getattr(arguments, parameter)
-        if isinstance(value, os.PathLike):
-            value = os.fspath(value)
         if value is not None:
-            given[key] = (parameter, value)
+            given[key] = (parameter, plain(parameter, value))
     country = arguments.alpha_2_code
     if country is not None:
         if not isinstance(country, str):
@@ -106,8 +104,11 @@ def _configured(options: Mapping[str, object], environ: Mapping[str, str]) -> Co
         found = config.load({**open_keys, **options}, environ=environ)
     if found.origin("run.interval") == "default":
         found = found._replace(interval_s=MEASURE_PERIOD_S)
-    # The folder that we are in may be another one when the row is written.
-    return found._replace(output=os.path.abspath(found.output))
+    try:  # the folder that we are in may be another one when the row is written
+        return found._replace(output=os.path.abspath(found.output))
+    except FileNotFoundError:
+        message = f"cannot write the ledger `{found.output}`: the folder that we are in is gone"
+        raise LedgerError(message, hint="name it by an absolute path in `--output`") from None
 
 
 def _command_line() -> tuple[bytes, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from eco2ai_cli.config import user_file
 from eco2ai_cli.config_keys import KEYS
-from eco2ai_cli.config_kinds import shown
+from eco2ai_cli.config_kinds import Unfit, shown
 from eco2ai_cli.errors import ConfigError, WrongArgument
 
 KEY_OF_PARAMETER: Mapping[str, str] = {
@@ -45,9 +45,12 @@ def set_params(**params: object) -> None:
         if name not in KEY_OF_PARAMETER:
             known = ", ".join(f"`{parameter}`" for parameter in KEY_OF_PARAMETER)
             raise WrongArgument(f"`{name}` is no parameter that can be kept; these can: {known}")
+        params[name] = value = plain(name, value)
         kind = KEYS[KEY_OF_PARAMETER[name]].kind
         try:
             kind.check(value)
+        except Unfit as unfit:
+            raise WrongArgument(f"argument `{name}` {unfit}") from None
         except ValueError:
             raise WrongArgument(
                 f"argument `{name}` must be {kind.expected}, not {shown(value)}"
@@ -65,6 +68,19 @@ def set_params(**params: object) -> None:
         raise ConfigError(f"cannot write `{path}`: {error.strerror}") from error
 
 
+def plain(parameter: str, value: object) -> object:
+    """Return an argument as the configuration would hold it; raises WrongArgument."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if parameter == "electricity_pricing" and not (isinstance(value, Mapping | list) and value):
+        found = shown(value) if value else "empty"
+        raise WrongArgument(
+            "argument `electricity_pricing` must be a dictionary of the prices of a day such as "
+            f'`{{"8:30-19:00": 0.3, "19:00-8:30": 0.15}}`, not {found}'
+        )
+    return value
+
+
 def get_params() -> dict[str, Any]:
     """Return the defaults of trackers: those that are kept, and eco2AI's for the others."""
     return {**_BUILT_IN, **stored(os.environ)}
@@ -80,7 +96,9 @@ def stored(environ: Mapping[str, str]) -> dict[str, Any]:
             found = json.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"`{path}` cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ConfigError(f"`{path}` cannot be read: {error}; remove it") from None
     if not isinstance(found, dict) or not found.keys() <= KEY_OF_PARAMETER.keys():
         raise ConfigError(f"`{path}` holds no parameters of a tracker; remove it")

@@ -65,6 +65,12 @@ class Inside:
         self._has_ended = True
         presence.leave(self)
 
+    def pause(self) -> None:
+        """Do nothing: there is no thread."""
+
+    def resume(self) -> None:
+        """Do nothing."""
+
     def let_go(self) -> None:
         """Do nothing: a forked copy holds nothing of ours."""
 

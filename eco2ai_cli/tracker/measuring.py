@@ -65,8 +65,10 @@ class Measuring:
         self._seals = Seals(settled.sealing)
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="eco2ai", daemon=True)
+        self._over = False
+        self._due_s = watched.began.awake_s
+        self._halt = threading.Event()
+        self._thread: threading.Thread | None = None
         self._used_s = 0.0
         self._returned_s = watched.began.awake_s
         self._amount: Amount | None = None
@@ -83,7 +85,7 @@ class Measuring:
         """Take the first sample, and others from time to time."""
         self._locked(self._recorder.sample, None)
         self._locked(self._keep_journal, None)
-        self._faults.guard(self._thread.start, None)  # refused while the interpreter ends
+        self._locked(self._start_thread, None)
         self._returned_s = self._clock.awake_s()
 
     def epoch(self, mark: Mark) -> bool:
@@ -98,14 +100,27 @@ class Measuring:
             return
         left_s = self._clock.awake_s() - self._returned_s
         self._locked(lambda: self._finish(status, left_s), None)
-        if not self._over.is_set():  # a sample takes too long: the end of the program tries again
+        if not self._over:  # a sample takes too long: the end of the program tries again
             return
         presence.leave(self)
         problems, self._problems = self._problems, []
         for problem in problems:
             self._warn(problem)
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(1.0)
+        self.pause()
+
+    def pause(self) -> None:
+        """Have no thread while the process forks: a lock that it holds would stay held in the copy.
+
+        What could be held is a lock of a GPU's driver, which the copy may want to use itself.
+        """
+        self._halt.set()
+        thread = self._thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(1.0)
+
+    def resume(self) -> None:
+        """Go on in the original."""
+        self._locked(self._start_thread, None)
 
     def let_go(self) -> None:
         """Close the journal in a forked copy: else the lock on it would outlive us."""
@@ -128,15 +143,22 @@ class Measuring:
             return otherwise
         before_s = self._clock.used_s()
         try:
-            return otherwise if self._over.is_set() else self._faults.guard(action, otherwise)
+            return otherwise if self._over else self._faults.guard(action, otherwise)
         finally:
             self._used_s += self._clock.used_s() - before_s
             self._lock.release()
 
-    def _beat(self) -> None:
-        due_s = self._clock.awake_s()
-        while not self._over.wait(max(0.0, due_s - self._clock.awake_s())):
-            due_s = self._locked(self._recorder.beat, due_s + _PATIENCE_S)
+    def _start_thread(self) -> None:
+        if self._thread is None or self._halt.is_set():
+            self._halt = halt = threading.Event()  # of its own: one that is slow ends all the same
+            self._thread = threading.Thread(
+                target=self._beat, args=(halt,), name="eco2ai", daemon=True
+            )
+            self._thread.start()  # refused while the interpreter ends
+
+    def _beat(self, halt: threading.Event) -> None:
+        while not halt.wait(max(0.0, self._due_s - self._clock.awake_s())):
+            self._due_s = self._locked(self._recorder.beat, self._due_s + _PATIENCE_S)
 
     def _run(self, ended: Moment | None = None, status: int | None = None) -> Run:
         """Return the run as it stands, or as it has ended."""
@@ -165,7 +187,8 @@ class Measuring:
         return notes
 
     def _finish(self, status: int, left_s: float) -> None:
-        self._over.set()
+        self._over = True
+        self._halt.set()
         self._problems = [_NOT_SAVED]
         ended = self._clock.now()
         for meter in self._recorder.meters:

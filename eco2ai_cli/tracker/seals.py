@@ -37,7 +37,8 @@ class Seals:
         except (Eco2aiError, OSError) as error:
             if last:
                 count = len(self._waiting)
-                self.notes.append(f"`{self._sealing.path}` lacks {count} rows: {error}")
+                lacking = "a row" if count == 1 else f"{count} rows"
+                self.notes.append(f"`{self._sealing.path}` lacks {lacking}: {error}")
         else:
             self.notes += kept.notes
             self._waiting.clear()

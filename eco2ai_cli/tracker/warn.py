@@ -23,7 +23,3 @@ def warn(sentence: str) -> None:
         from eco2ai_cli import talk
 
         talk.say(f"eco2ai: warning: {sentence}")
-
-
-def keep_quiet(sentence: str) -> None:
-    """Say nothing, for `ignore_warnings`."""

@@ -55,7 +55,7 @@ class _Reading:
         self._layout = known
         self._links = Links(verdict, known.names, keys) if ROW_HASH in known.names else None
         self._run: laws.Part | None = None
-        self._run_line = 0
+        self._under_way: dict[str, laws.Part] = {}  # with epochs, and no last row yet
         self._ended: dict[str, int] = {}  # runs, and the line of their last row
 
     def read(self, rows: Iterator[Record]) -> None:
@@ -66,7 +66,9 @@ class _Reading:
                 self._gap()
             else:
                 self._row(record.line, self._layout.cells(record.cells))
-        self._end_of_run()
+        self._leave_run()
+        for run in self._under_way.values():
+            self._end_of_run(run)
 
     def _no_row(self, record: Record) -> Fault | None:
         found, wanted = len(record.cells), len(self._header.cells)
@@ -88,11 +90,11 @@ class _Reading:
         figures = laws.numbers(cell)
         if isinstance(figures, laws.Broken):
             self._add("cell", line, cell, figures)
-            self._end_of_run()
-            return
-        self._verdict.recomputed += "pue" in figures
-        for broken in laws.broken_cells(cell, figures):
-            self._add("cell", line, cell, broken)
+            figures = {}  # of those that are left no sum can be made
+        else:
+            self._verdict.recomputed += "pue" in figures
+            for broken in laws.broken_cells(cell, figures):
+                self._add("cell", line, cell, broken)
         self._in_its_run(line, cell, figures)
 
     def _chained(self, line: int, cell: Mapping[str, str], cells: Sequence[str]) -> None:
@@ -117,33 +119,45 @@ class _Reading:
             self._links.gap()
 
     def _in_its_run(self, line: int, cell: Mapping[str, str], figures: Mapping[str, float]) -> None:
-        """Add up the rows of one run, which eco2AI, unlike us, may write between others'."""
+        """Add up the rows of one run; as it goes on, others may write between its epochs."""
         if not (cell.get("version") and cell.get("id")):
-            self._end_of_run()
+            self._leave_run()
             return
-        part = laws.part(cell, figures)
+        part = laws.part(line, cell, figures)
         if self._run is None or self._run.cell["id"] != cell["id"]:
-            self._end_of_run()
-            self._run = part
-            if other := self._ended.get(cell["id"]):
-                why = f"rows of this run are at line {other} already"
-                self._verdict.add(Fault("repeated", line, cell["id"], why, "id"))
-        else:
+            self._leave_run()
+            self._run = self._under_way.pop(cell["id"], None)
+        if self._run is not None:
             joined = laws.joined(self._run, part)
             if isinstance(joined, laws.Broken):
                 self._add("run", line, cell, joined)
+                self._run = self._run._replace(line=line)
             else:
                 self._run = joined
-        self._run_line = line
+            return
+        self._run = part
+        if other := self._ended.get(cell["id"]):
+            why = f"rows of this run are at line {other} already"
+            self._verdict.add(Fault("repeated", line, cell["id"], why, "id"))
 
-    def _end_of_run(self) -> None:
-        if self._run is not None and (broken := laws.broken_times(self._run)):
-            self._add("run", self._run_line, self._run.cell, broken)
-        if self._run is not None:
-            self._ended[self._run.cell["id"]] = self._run_line
-            if len(self._ended) > RUNS_COMPARED:
-                del self._ended[next(iter(self._ended))]
-        self._run = None
+    def _leave_run(self) -> None:
+        """Take note that the next row is of another run."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        if run.has_ended:
+            self._end_of_run(run)
+            return
+        self._under_way[run.cell["id"]] = run
+        if len(self._under_way) > RUNS_COMPARED:
+            self._end_of_run(self._under_way.pop(next(iter(self._under_way))))
+
+    def _end_of_run(self, run: laws.Part) -> None:
+        if broken := laws.broken_times(run):
+            self._add("run", run.line, run.cell, broken)
+        self._ended[run.cell["id"]] = run.line
+        if len(self._ended) > RUNS_COMPARED:
+            del self._ended[next(iter(self._ended))]
 
     def _add(self, kind: str, line: int, cell: Mapping[str, str], broken: laws.Broken) -> None:
         column, expected, found, why = broken

@@ -88,24 +88,32 @@ def _unless_equal(
 
 
 class Part(NamedTuple):
-    """What the rows of one run, read so far, come to."""
+    """What the rows of one run, read so far, come to.
 
+    `line`: that of the last one. `cell`: what they share. `has_ended`: the last one says why the
+    run stopped.
+    """
+
+    line: int
     cell: Mapping[str, str]
     start_s: float | None
     end_s: float | None
     duration_s: float | None
     clock_was_set: bool
+    has_ended: bool
 
 
-def part(cell: Mapping[str, str], figures: Mapping[str, float]) -> Part:
+def part(line: int, cell: Mapping[str, str], figures: Mapping[str, float]) -> Part:
     """Return what one row says of its run."""
     doubts = cell.get("caveats", "").split(";")
     return Part(
-        cell,
+        line,
+        {name: cell.get(name, "") for name in ("id", *_OF_THE_RUN)},
         _seconds(cell.get("start_time", "")),
         _seconds(cell.get("end_time", "")),
         figures.get("duration(s)"),
         "clock-set" in doubts or cell.get("stop_reason") == "recovered",
+        bool(cell.get("stop_reason", "unknown")),
     )
 
 
@@ -117,11 +125,13 @@ def joined(run: Part, more: Part) -> Part | Broken:
             return Broken(name, expected or "nothing", found or "nothing", "differs within a run")
     known = run.duration_s is not None and more.duration_s is not None
     return Part(
+        more.line,
         run.cell,
         run.start_s,
         more.end_s,
         run.duration_s + more.duration_s if known else None,  # type: ignore[operator]
         run.clock_was_set or more.clock_was_set,
+        more.has_ended,
     )
 
 

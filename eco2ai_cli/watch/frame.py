@@ -40,7 +40,7 @@ class Watched(NamedTuple):
     """A run as it is shown: with its power so far, and its processes if it is the chosen one.
 
     `elapsed_s`: since its start; `idle_s`: since its last sample. `gpus`: None where they cannot
-    be looked at. `budget`, `forecast`: None where there is none.
+    be looked at. `budget`, `forecast`, `epochs` (that are over): None where there is none.
     """
 
     run: LiveRun
@@ -52,6 +52,7 @@ class Watched(NamedTuple):
     gpus: tuple[Gpu, ...] | None = None
     budget: Budget | None = None
     forecast: str | None = None
+    epochs: str | None = None
 
 
 def frame(
@@ -135,9 +136,12 @@ def _table(shown: Watched, columns: int, rows: int) -> list[Line]:
         words = f"  {printable(shown.budget.words)}"
         used_bar = Span(bar(shown.budget.used), "spark")
         lines.append(cut_line((Span(" budget ", "label"), used_bar, Span(words)), columns))
-    if shown.forecast is not None:
-        words = printable(shown.forecast)
-        lines.append(cut_line((Span(" forecast ", "label"), Span(words)), columns))
+    label, ahead = "forecast", shown.forecast  # which begins with the epochs
+    if ahead is None:
+        label, ahead = "epochs", shown.epochs
+    if ahead is not None:
+        words = printable(ahead)
+        lines.append(cut_line((Span(f" {label} ", "label"), Span(words)), columns))
     return lines
 
 

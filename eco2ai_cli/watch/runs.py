@@ -58,11 +58,12 @@ class LiveRun(NamedTuple):
         return tuple(word for word in words if word not in ("", "end-unseen"))
 
     @property
-    def outlook(self) -> tuple[Budget | None, str | None]:
-        """How full its budget is, and its forecast in words; None where there is none."""
+    def outlook(self) -> tuple[Budget | None, str | None, str | None]:
+        """How full its budget is, its forecast in words, its epochs; None where there is none."""
         words = json.loads(self.samples[-1].words)
         budget = words.get("budget")
-        return None if budget is None else Budget(*budget), words.get("forecast")
+        budget = None if budget is None else Budget(*budget)
+        return budget, words.get("forecast"), words.get("epochs")
 
     def elapsed_s(self, clock: Clock) -> float:
         """Return how long it has been running by now, suspend included."""
