@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from eco2ai_cli import __version__, cpus, ledger, observing, origin
 from eco2ai_cli.clock import Clock, Moment, clock_was_set
 from eco2ai_cli.cpus import Processor
-from eco2ai_cli.epochs import Epochs, Intake
 from eco2ai_cli.faults import Faults
 from eco2ai_cli.launch import descriptors
 from eco2ai_cli.launch.start import Started
 from eco2ai_cli.launch.wait import Waiter
 from eco2ai_cli.machine import this_machine
-from eco2ai_cli.marks.sources import Sources
 from eco2ai_cli.meters import choice
 from eco2ai_cli.model import Sample
 from eco2ai_cli.place import Place
@@ -32,6 +30,7 @@ from eco2ai_cli.run_record import Finished, Run
 from eco2ai_cli.session import Plan
 
 if TYPE_CHECKING:
+    from eco2ai_cli.epochs import Intake
     from eco2ai_cli.journal.keeper import Journal
     from eco2ai_cli.marks.channel import Channel
     from eco2ai_cli.prospect import Prospect
@@ -63,8 +62,6 @@ _NEEDED_AT_THE_END = (
 )
 _STOPPED = 124 << 8
 """The wait(2) status of a run that its budget has stopped: 124, as of timeout(1)."""
-_LOG_LOOK_S = 0.2
-"""How soon the end of an epoch is read from a log; a look costs 0.06 ms."""
 _ATTEMPTS = 8
 """How often the waiting is taken up again after a fault; waiting plainly passes no signal on."""
 
@@ -116,24 +113,14 @@ def watch(
         journal = faults.guard(partial(_keep_journal, plan, so_far, clock, faults, path), None)
     prospect = faults.guard(partial(observing.look_ahead, plan, so_far, tree, waiter, clock), None)
     so_far = so_far._replace(prospect=prospect)
-    epochs = Epochs(
-        recorder,
-        lambda: record(plan, so_far._replace(place=place), faults),
-        partial(_append, plan),
-        began=started.began,
-        clock=clock,
-    )
-    if journal is not None:
-        journal.saved = lambda: epochs.saved
-    if prospect is not None:
-        epochs.observers.append(lambda part: prospect.end_epoch(part, epochs.total))
-        if journal is not None:
-            journal.outlook = prospect.outlook
-    look_s = min(plan.request.config.interval_s, _LOG_LOOK_S)
-    sources = Sources(channel, plan.log, look_s, clock.awake_s)
     own_end = partial(_own_end, plan, waiter, prospect)
-    intake = Intake(sources, epochs, clock=clock, faults=faults, ended=own_end)
-    waiter.attend(intake)
+    intake = None
+    if _may_have_marks(plan, waiter, channel, faults):
+        outline = partial(record, plan, so_far._replace(place=place), faults)
+        parts = partial(observing.take_marks, plan, so_far, outline, partial(_append, plan))
+        intake = faults.guard(partial(parts, channel, journal, own_end, clock, faults), None)
+    if intake is not None:
+        waiter.attend(intake)
     faults.guard(partial(_load_what_the_end_needs, waiter), None)
     doubts = partial(_doubts, plan, recorder, faults)
     show = partial(observing.show, plan, so_far, doubts, waiter, clock, faults)
@@ -157,7 +144,8 @@ def watch(
     ended = own_end() or clock.now()
     if prospect is not None and prospect.is_stopping:
         status = _STOPPED
-    intake.take_all(ended)
+    if intake is not None:
+        intake.take_all(ended)
     for meter in recorder.meters:
         faults.guard(meter.finish, None)
     recorder.sample()
@@ -165,7 +153,7 @@ def watch(
         faults.guard(meter.close, None)
     faults.guard(tree.close, None)
     watched = so_far._replace(status=status, ended=ended, place=place)
-    return status, faults.guard(partial(_finished, plan, watched, epochs, sources, faults), None)
+    return status, faults.guard(partial(_finished, plan, watched, intake, faults), None)
 
 
 def _own_end(plan: Plan, waiter: Waiter, prospect: Prospect | None) -> Moment | None:
@@ -174,14 +162,22 @@ def _own_end(plan: Plan, waiter: Waiter, prospect: Prospect | None) -> Moment | 
     return None if is_stopping or plan.request.wait_for_tree else waiter.ended
 
 
-def _finished(
-    plan: Plan, watched: Watched, epochs: Epochs, sources: Sources, faults: Faults
-) -> Finished:
+def _may_have_marks(plan: Plan, waiter: Waiter, channel: Channel | None, faults: Faults) -> bool:
+    """Tell whether there are marks, or may be; a command that is over has made all of its own."""
+    if plan.request.wait_for_tree or plan.log is not None:
+        return True
+    return not faults.guard(waiter.has_ended, True) or (channel is not None and channel.has_data())
+
+
+def _finished(plan: Plan, watched: Watched, intake: Intake | None, faults: Faults) -> Finished:
     run = record(plan, watched, faults)
-    if sources.complaints:
+    if intake is None:
+        return Finished(run, run)
+    complaints = intake.source.complaints
+    if complaints:
         run = run._replace(doubts=run.doubts | {"marks-lost"})
-    finished = epochs.finish(run)
-    return finished._replace(notes=finished.notes + sources.complaints)
+    finished = intake.epochs.finish(run)
+    return finished._replace(notes=finished.notes + complaints)
 
 
 def _append(plan: Plan, rows: Sequence[ledger.Cells]) -> Sequence[str]:

@@ -113,7 +113,7 @@ class Budget:
         if not known:
             return None
         limit = max(known, key=self._share)
-        return self._share(limit), f"{self._share(limit):.0%} of {self._most(limit)}"
+        return self._share(limit), f"{100 * self._share(limit):.0f} % of {self._most(limit)}"
 
     def stop_sentence(self, limit: Limit) -> str:
         """Say that a limit is used up."""
@@ -139,7 +139,7 @@ class Budget:
     def _warning(self, limit: Limit) -> str:
         used = words(limit.quantity, self._used[limit.quantity], self._currency)
         return (
-            f"{self._share(limit):.0%} of the {limit.quantity} budget is used: {used} of "
+            f"{100 * self._share(limit):.0f} % of the {limit.quantity} budget is used: {used} of "
             f"{self._most(limit)}{self._lasts(limit)}"
         )
 

@@ -5,32 +5,44 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from eco2ai_cli.clock import Clock, Moment
 from eco2ai_cli.errors import Eco2aiError
 from eco2ai_cli.faults import Faults
-from eco2ai_cli.journal import sums
 from eco2ai_cli.model import ORIGIN, Sample
 from eco2ai_cli.recorder import Recorder
-from eco2ai_cli.run_record import Finished, Part, Run
+from eco2ai_cli.run_parts import Part, part_of
+from eco2ai_cli.run_record import Finished, Run
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from eco2ai_cli.ledger import Cells
     from eco2ai_cli.ledger.columns import Value
     from eco2ai_cli.marks.line import Mark
     from eco2ai_cli.weighing import Weighed
 
+    class Source(Protocol):
+        """Where marks come from, such as a channel."""
+
+        @property
+        def due_s(self) -> float:
+            """When there may be a mark without anything having come (monotonic seconds)."""
+            ...
+
+        @property
+        def complaints(self) -> tuple[str, ...]:
+            """What did not become a mark, in sentences."""
+            ...
+
+        def read(self, *, last: bool = False) -> Sequence[Mark]:
+            """Return the marks that have come; with `last` the unfinished one too."""
+            ...
+
+
 _DUTY = 0.05  # of one core: who asks for rows at such a rate pays for them
 _AT_ONCE = 1000
-_LOCK_TIMEOUT_S = 0.05
-
-
-class _Counted(NamedTuple):
-    """What the recorder counts beside the dials, as it stood when a part began."""
-
-    samples: int = 0
-    overhead_s: float = 0.0
 
 
 class Epochs:
@@ -59,7 +71,7 @@ class Epochs:
         self._began = began
         self._since: Sample = ORIGIN
         self._weighed: Weighed | None = None
-        self._counted = _Counted()
+        self._counted = (0, 0.0)  # samples, and CPU seconds of ours, when the part began
         self._next = first
         self._memory_peak_bytes: int | None = None
         self._processes_peak = 0
@@ -75,8 +87,9 @@ class Epochs:
 
         `at`: when; None: now. Raises what a fault of ours raises; the ledger's refusal is none.
         """
+        from eco2ai_cli.journal import sums
         from eco2ai_cli.marks.line import label
-        from eco2ai_cli.run_forms import ledger_cells, part
+        from eco2ai_cli.run_forms import ledger_cells
 
         now = self._clock.now() if at is None else at
         self._recorder.sample()
@@ -87,7 +100,7 @@ class Epochs:
             self._next = _number(mark, self._next) + 1
             self.total = mark.total or self.total
             self._unsaved.append(ledger_cells(done))
-            ended.append(part(done))
+            ended.append(part_of(done))
             self._begin(run, now)
         self.parts += ended
         for observe in self.observers:
@@ -105,8 +118,6 @@ class Epochs:
         rest = self._part(run)
         if not self.parts:
             return Finished(run, rest)
-        from eco2ai_cli.run_forms import part
-
         whole = run._replace(
             memory_peak_bytes=_highest(self._memory_peak_bytes, run.memory_peak_bytes),
             processes=max(self._processes_peak, run.processes),
@@ -114,7 +125,7 @@ class Epochs:
         return Finished(
             run=whole,
             rest=rest,
-            parts=(*self.parts, part(rest)),
+            parts=(*self.parts, part_of(rest)),
             unsaved=tuple(self._unsaved),
             notes=tuple(self._notes),
         )
@@ -125,8 +136,8 @@ class Epochs:
             since=self._since,
             weighed_since=self._weighed,
             began=self._began,
-            samples=run.samples - self._counted.samples,
-            overhead_s=run.overhead_s - self._counted.overhead_s,
+            samples=run.samples - self._counted[0],
+            overhead_s=run.overhead_s - self._counted[1],
         )
 
     def _begin(self, run: Run, now: Moment) -> None:
@@ -134,7 +145,7 @@ class Epochs:
         self._processes_peak = max(self._processes_peak, run.processes)
         self._recorder.forget_peaks()
         self._since, self._weighed, self._began = run.sample, run.weighed, now
-        self._counted = _Counted(run.samples, run.overhead_s)
+        self._counted = (run.samples, run.overhead_s)
 
 
 def _number(mark: Mark, due: int) -> int:
@@ -145,19 +156,6 @@ def _number(mark: Mark, due: int) -> int:
 def _highest(one: int | None, other: int | None) -> int | None:
     known = [peak for peak in (one, other) if peak is not None]
     return max(known, default=None)
-
-
-class Source(Protocol):
-    """Where marks come from, such as a channel."""
-
-    @property
-    def due_s(self) -> float:
-        """When there may be a mark without anything having come (monotonic seconds)."""
-        ...
-
-    def read(self, *, last: bool = False) -> Sequence[Mark]:
-        """Return the marks that have come, without waiting; with `last` the unfinished one too."""
-        ...
 
 
 class Intake:
@@ -176,9 +174,9 @@ class Intake:
         faults: Faults,
         ended: Callable[[], Moment | None] = lambda: None,
     ) -> None:
-        self._source = source
+        self.source = source
         self._ended = ended
-        self._epochs = epochs
+        self.epochs = epochs
         self._clock = clock
         self._faults = faults
         self._waiting: list[Mark] = []
@@ -189,20 +187,20 @@ class Intake:
 
         Infinity: not before more has come.
         """
-        self._waiting += self._faults.guard(self._source.read, ())
+        self._waiting += self._faults.guard(self.source.read, ())
         if self._waiting and self._clock.awake_s() >= self._not_before_s:
             self._end_some(self._ended())
-        return self._not_before_s if self._waiting else self._source.due_s
+        return self._not_before_s if self._waiting else self.source.due_s
 
     def take_all(self, ended: Moment) -> None:
         """Take what has come before the end of the run; never raises."""
-        self._waiting += self._faults.guard(partial(self._source.read, last=True), ())
+        self._waiting += self._faults.guard(partial(self.source.read, last=True), ())
         while self._waiting:
             self._end_some(ended)
 
     def _end_some(self, at: Moment | None) -> None:
         marks, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
         before_s = self._clock.used_s()
-        self._faults.guard(partial(self._epochs.end, marks, at), None)
+        self._faults.guard(partial(self.epochs.end, marks, at), None)
         cost_s = self._clock.used_s() - before_s
         self._not_before_s = self._clock.awake_s() + cost_s / _DUTY

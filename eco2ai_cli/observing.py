@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eco2ai_cli.accounting import Watched
-    from eco2ai_cli.clock import Clock
+    from eco2ai_cli.clock import Clock, Moment
+    from eco2ai_cli.epochs import Intake
     from eco2ai_cli.faults import Faults
+    from eco2ai_cli.journal.keeper import Journal
     from eco2ai_cli.launch.wait import Waiter
+    from eco2ai_cli.ledger import Cells
+    from eco2ai_cli.marks.channel import Channel
     from eco2ai_cli.model import Sample
     from eco2ai_cli.processes.linux import LinuxTree
     from eco2ai_cli.prospect import Prospect
     from eco2ai_cli.recorder import Recorder
+    from eco2ai_cli.run_record import Run
     from eco2ai_cli.screen import Screen
     from eco2ai_cli.session import Plan
     from eco2ai_cli.weighing import Weigher
+
+_LOG_LOOK_S = 0.2
+"""How soon the end of an epoch is read from a log; a look costs 0.06 ms."""
 
 
 def look_ahead(
@@ -40,6 +48,34 @@ def look_ahead(
         request.config, plan.place, so_far.began, lambda _: frozenset(), so_far.weigher
     )
     return look_ahead(request, subject.footprint, so_far.recorder, tree, waiter, clock)
+
+
+def take_marks(
+    plan: Plan,
+    so_far: Watched,
+    outline: Callable[[], Run],
+    append: Callable[[Sequence[Cells]], Sequence[str]],
+    channel: Channel | None,
+    journal: Journal | None,
+    own_end: Callable[[], Moment | None],
+    clock: Clock,
+    faults: Faults,
+) -> Intake:
+    """Have the run parted at its marks; tell the journal and the prospect of its epochs."""
+    from eco2ai_cli.epochs import Epochs, Intake
+    from eco2ai_cli.marks.sources import Sources
+
+    prospect = so_far.prospect
+    epochs = Epochs(so_far.recorder, outline, append, began=so_far.began, clock=clock)
+    if journal is not None:
+        journal.saved = lambda: epochs.saved
+    if prospect is not None:
+        epochs.observers.append(lambda part: prospect.end_epoch(part, epochs.total))
+        if journal is not None:
+            journal.outlook = prospect.outlook
+    look_s = min(plan.request.config.interval_s, _LOG_LOOK_S)
+    sources = Sources(channel, plan.log, look_s, clock.awake_s)
+    return Intake(sources, epochs, clock=clock, faults=faults, ended=own_end)
 
 
 def nothing() -> None:

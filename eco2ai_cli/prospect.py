@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from eco2ai_cli.forecast import FirstForecast, Forecast
     from eco2ai_cli.launch.wait import Waiter
     from eco2ai_cli.recorder import Recorder
-    from eco2ai_cli.run_record import Part, Run
+    from eco2ai_cli.run_parts import Part
+    from eco2ai_cli.run_record import Run
     from eco2ai_cli.session import Request
 
 _SOON_S = 0.05

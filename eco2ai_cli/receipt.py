@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from eco2ai_cli import caveats, units
 from eco2ai_cli.model import COMPONENTS
-from eco2ai_cli.run_record import Finished, Part, Run
+from eco2ai_cli.run_record import Finished, Run
+
+if TYPE_CHECKING:
+    from eco2ai_cli.run_parts import Part
 
 _LABEL_WIDTH = 13
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING, Any
 
 from eco2ai_cli.cpus import Processor
 from eco2ai_cli.ledger.columns import text
-from eco2ai_cli.run_record import Part, Run
+from eco2ai_cli.run_record import Run
+
+if TYPE_CHECKING:
+    from eco2ai_cli.run_parts import Part
 from eco2ai_cli.units import BYTES_PER_GB, kwh
 
 COLUMN_OF_KEY = {
@@ -62,18 +64,20 @@ def stamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S+00:00", time.gmtime(seconds))
 
 
-_SUMS = frozenset(Part._fields) - {"epoch", "start_time"}
-
-
 def json_object(run: Run, parts: Sequence[Part] = ()) -> dict[str, Any]:
     """Return the run as the object of `--json`; the unit of each figure is in its key.
 
     Where the run has parts its figures are the sums of theirs, to the last digit.
     """
+    added: Container[str] = ()
+    if parts:  # most runs have none
+        from eco2ai_cli.run_parts import ADDED, total
+
+        added = ADDED
     band_j, band_kg = run.energy_band_j, run.emissions_band_kg
     values: dict[str, Any] = {}
-    for key, value in _values(run).items():
-        values[key] = _sum(parts, key) if parts and key in _SUMS else value
+    for key, value in figures(run).items():
+        values[key] = total(parts, key) if key in added else value
         if key == "energy_kwh":
             values["energy_kwh_low"] = _in_kwh(band_j.low) if band_j else None
             values["energy_kwh_high"] = _in_kwh(band_j.high) if band_j else None
@@ -85,21 +89,8 @@ def json_object(run: Run, parts: Sequence[Part] = ()) -> dict[str, Any]:
     return values
 
 
-def _sum(parts: Sequence[Part], key: str) -> float | None:
-    """Add up what is known, as whoever adds up the rows of the ledger does."""
-    known = [value for part in parts if (value := getattr(part, key)) is not None]
-    if all(isinstance(value, int) for value in known):
-        return sum(map(int, known)) if known else None
-    return math.fsum(known)
-
-
-def part(run: Run) -> Part:
-    """Return the figures of a part of a run that are summed."""
-    values = _values(run)
-    return Part(run.epoch, *(values[key] for key in Part._fields[1:]))
-
-
-def _values(run: Run) -> dict[str, Any]:
+def figures(run: Run) -> dict[str, Any]:
+    """Return what is known of a run, or of a part of it, but for the bounds, by key of `--json`."""
     energy, footprint, region = run.energy, run.footprint, run.place.region
     price_per_kwh, kg_per_mwh = run.rates
     processor = run.processor
@@ -181,7 +172,7 @@ def _ahead(run: Run) -> dict[str, Any]:
 
 def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
     """Return the run's row but for the hash, by column; None is an empty cell."""
-    values = _values(run)
+    values = figures(run)
     cells = {column: values[key] for key, column in COLUMN_OF_KEY.items()}
     tags = run.config.tags
     return {

@@ -19,6 +19,7 @@ from eco2ai_cli.place import Place
 if TYPE_CHECKING:  # its bounds are not needed for the row
     from eco2ai_cli.forecast import FirstForecast
     from eco2ai_cli.ledger import Cells
+    from eco2ai_cli.run_parts import Part
     from eco2ai_cli.uncertainty import Band
     from eco2ai_cli.weighing import Weighed
 
@@ -199,27 +200,6 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"  # the two that the C library keeps for itself
-
-
-class Part(NamedTuple):
-    """A part of a run that has its own row; the sum of them is the run.
-
-    Energies in kWh as in the ledger: `energy_kwh` with PUE, the components before it. None: not
-    known.
-    """
-
-    epoch: str
-    start_time: str
-    duration_s: float
-    energy_kwh: float | None
-    emissions_kg: float | None
-    cost: float | None
-    cpu_time_s: float
-    cpu_energy_kwh: float | None
-    gpu_energy_kwh: float | None
-    ram_energy_kwh: float | None
-    samples: int
-    overhead_s: float
 
 
 class Finished(NamedTuple):

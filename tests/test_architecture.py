@@ -43,7 +43,7 @@ FLOORS = [
     {"meters", "launch", "marks", "report", "verify", "screen"},
     {"recorder", "session"},
     {"run_record", "trace", "live", "prospect"},
-    {"run_forms", "accounting", "observing", "epochs", "journal"},
+    {"run_forms", "run_parts", "accounting", "observing", "epochs", "journal"},
     {"saving", "receipt", "doctor", "watch"},
     {"tracker"},
     {"commands"},

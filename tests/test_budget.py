@@ -23,7 +23,7 @@ def test_there_is_one_warning_at_80_percent() -> None:
     budget = Budget([ENERGY])
     said = [budget.take(used(share * 3.6e6), 100 * share).sentences for share in (0.79, 0.8, 0.9)]
     assert [len(sentences) for sentences in said] == [0, 1, 0]
-    assert said[1][0].startswith("80% of the energy budget is used: 800 Wh of 1.00 kWh; ")
+    assert said[1][0].startswith("80 % of the energy budget is used: 800 Wh of 1.00 kWh; ")
     assert said[1][0].endswith("lasts 20.0 s more")  # 0.79 in 79 s, then 0.01 in 1 s
 
 
@@ -71,7 +71,7 @@ def test_the_panel_shows_the_limit_that_is_used_most() -> None:
     budget = Budget([ENERGY, Limit("cost", 2.0)], "EUR")
     assert budget.fullest() is None
     budget.take(Footprint(0.36e6, 0.1, 1.0), 10)
-    assert budget.fullest() == (0.5, "50% of 2.00 EUR")
+    assert budget.fullest() == (0.5, "50 % of 2.00 EUR")
 
 
 def test_without_power_a_limit_is_never_reached() -> None:

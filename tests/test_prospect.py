@@ -14,7 +14,7 @@ from eco2ai_cli.meters.tdp import TdpMeter
 from eco2ai_cli.model import Energy, Footprint, Sample, Usage
 from eco2ai_cli.prospect import Prospect
 from eco2ai_cli.recorder import Recorder
-from eco2ai_cli.run_record import Part
+from eco2ai_cli.run_parts import Part
 
 
 class Machine:
@@ -89,7 +89,7 @@ def test_at_steady_power_the_stop_comes_within_a_twentieth_of_a_second(interval_
         due_s = recorder.beat()
     assert 100 <= machine.cpu_s <= 100.05 + 1e-6
     assert prospect.stopped_by == "energy"
-    assert ["% of the energy budget is used" in line for line in said] == [True, False]
+    assert [" % of the energy budget is used" in line for line in said] == [True, False]
 
 
 def test_where_the_power_leaps_the_overshoot_is_that_of_one_interval() -> None:

@@ -250,7 +250,7 @@ import sys
 from eco2ai_cli import accounting
 from eco2ai_cli.__main__ import main
 
-def Sources(*arguments):
+def fail(*arguments):
     while tree_of_the_run.root_status is None:  # so that the command has been reaped
         for _ in tree_of_the_run.reap():
             pass
@@ -264,7 +264,7 @@ class Tree(accounting.LinuxTree):
 
 from eco2ai_cli import session
 session.LinuxTree = Tree
-accounting.Sources = Sources
+accounting._may_have_marks = fail
 main()
 """
 

@@ -7,8 +7,8 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from eco2ai_cli.clock import Clock, Moment
 from eco2ai_cli.launch.sentinel import Sentinel
@@ -18,6 +18,9 @@ from eco2ai_cli.launch.stopping import (
     terminal_holder,
     will_be_resumed,
 )
+
+if TYPE_CHECKING:
+    from eco2ai_cli.launch.roles import Children, Marks, View
 
 _SI_KERNEL = 0x80
 _JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
@@ -29,46 +32,6 @@ _MARKS = frozenset({signal.SIGIO})
 _SETTLING_S = 0.03
 _AT_ONCE_S = 0.001
 _SAME_SENDING_S = 0.2  # to our pid and to our group, as timeout(1) does
-
-
-class Children(Protocol):
-    """What the waiting needs of a process tree."""
-
-    def reap(self) -> Iterator[tuple[int, int]]:
-        """Yield (pid, wait status) of each child that ended or stopped."""
-        ...
-
-    def has_children(self) -> bool:
-        """Tell whether anyone of the tree is left."""
-        ...
-
-    def owns(self, pid: int) -> bool:
-        """Tell whether `pid` is a living member of the tree."""
-        ...
-
-
-class View(Protocol):
-    """What draws on the terminal while we wait; nothing in it raises."""
-
-    def beat(self) -> float:
-        """Do what is due, and return when the next is (monotonic seconds)."""
-        ...
-
-    def resized(self) -> None:
-        """Adapt to another size of the terminal."""
-        ...
-
-    def give_back(self) -> None:
-        """Leave the terminal to others, for we are to stop."""
-        ...
-
-
-class Marks(Protocol):
-    """What takes the marks of the command in; the kernel sends us SIGIO when there are some."""
-
-    def take(self) -> float:
-        """Take what has come, and return when to be called again (monotonic s); never raises."""
-        ...
 
 
 class Waiter:

@@ -9,17 +9,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import select
 import signal
 import stat
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from eco2ai_cli.launch import descriptors, libc
-from eco2ai_cli.marks.channel import FIFO, FOLDER_PREFIX, Channel, Ends
+from eco2ai_cli.marks.channel import FIFO, FOLDER_PREFIX, Channel
 
 _PIECE_BYTES = 1 << 16
+
+
+class Ends(NamedTuple):
+    """What is open of a FIFO: its two ends, and its folder, which is locked."""
+
+    path: str
+    read_fd: int
+    write_fd: int
+    folder_fd: int
 
 
 def retire(ends: Ends, *, leave_folder: bool) -> None:
@@ -150,6 +158,8 @@ def _stand_in(ends: Ends, command_fd: int, life_fd: int) -> None:
 
 
 def _drain_until(ended_fd: int, read_fd: int) -> None:
+    import select
+
     os.set_blocking(read_fd, False)
     poll = select.poll()
     poll.register(ended_fd, select.POLLIN)

@@ -14,11 +14,12 @@ import struct
 import time
 from _thread import get_native_id
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from eco2ai_cli.marks.send import LIMIT
 
 if TYPE_CHECKING:
+    from eco2ai_cli.marks.afterlife import Ends
     from eco2ai_cli.marks.line import Mark
 
 FOLDER_PREFIX = "eco2ai-mark-"
@@ -32,15 +33,6 @@ _PIPE_BYTES = 1 << 18  # room for what comes while we are busy
 _LOOK_BYTES = 1 << 19  # more than fits in: what comes during the look raises another signal
 _PIECE_BYTES = 1 << 16
 _UNFINISHED_S = 0.3  # who writes a line by two writes does so at once; who ends none has ended it
-
-
-class Ends(NamedTuple):
-    """What is open of a FIFO: its two ends, and its folder, which is locked."""
-
-    path: str
-    read_fd: int
-    write_fd: int
-    folder_fd: int
 
 
 class Channel:
@@ -60,7 +52,7 @@ class Channel:
         self._taken = 0
         self._clock = clock
         self._folder_fd = folder_fd
-        self._unfinished = b""
+        self._early = self._unfinished = b""
         self._unfinished_since_s = math.inf
         flags = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
         self._read_fd = os.open(path, os.O_RDONLY | flags)
@@ -70,6 +62,8 @@ class Channel:
     @property
     def ends(self) -> Ends:
         """The descriptors."""
+        from eco2ai_cli.marks.afterlife import Ends
+
         return Ends(self.path, self._read_fd, self._write_fd, self._folder_fd)
 
     @property
@@ -107,13 +101,20 @@ class Channel:
         with contextlib.suppress(OSError):  # the user has many pipes
             fcntl.fcntl(self._write_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
+    def has_data(self) -> bool:
+        """Tell whether anything has come that was not read."""
+        with contextlib.suppress(OSError):
+            self._early += os.read(self._read_fd, _PIECE_BYTES)
+        return bool(self._early)
+
     def read(self, *, last: bool = False) -> list[Mark]:
         """Return the marks that have come since the last call, without waiting.
 
         To be called at each signal and at each beat: a line without an end counts after a moment,
         and with `last` at once.
         """
-        return list(self._marks(self._lines(last)))
+        lines = list(self._lines(last))
+        return list(self._marks(lines)) if lines else []
 
     def keep(self, command: int) -> int:
         """Fork a keeper for the FIFO, for when we are killed and the process `command` lives on.
@@ -157,6 +158,9 @@ class Channel:
             yield self._finish()
 
     def _pieces(self) -> Iterator[bytes]:
+        if self._early:
+            early, self._early = self._early, b""
+            yield early
         for _ in range(_LOOK_BYTES // _PIECE_BYTES):
             try:
                 piece = os.read(self._read_fd, _PIECE_BYTES)
@@ -171,7 +175,7 @@ class Channel:
         self._unfinished_since_s = math.inf
         return line
 
-    def _marks(self, lines: Iterator[bytes]) -> Iterator[Mark]:
+    def _marks(self, lines: list[bytes]) -> Iterator[Mark]:
         from eco2ai_cli.marks.line import NotAMark, parse  # 4 ms, which many a run does not need
 
         for line in lines:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from eco2ai_cli import units
-from eco2ai_cli.run_record import Part, Run
+from eco2ai_cli.run_parts import Part
+from eco2ai_cli.run_record import Run
 
 
 class Amount(NamedTuple):
