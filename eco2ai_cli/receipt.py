@@ -103,7 +103,7 @@ def _ahead(run: Run) -> Iterator[tuple[str, str]]:
         used, limit = budget.amount(run.footprint, quantity), budget.words(quantity, most, currency)
         text = f"of {limit}, the {quantity} is not known"
         if used is not None:
-            text = f"{used / most:.0%} of {limit} used"
+            text = f"{100 * used / most:.0f} % of {limit} used"
         yield "budget", text + (", so it was stopped" if run.stopped_by == quantity else "")
     first = run.first_forecast
     if first is not None and (expected := first.by.get("energy")) is not None:

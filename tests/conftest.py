@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,15 @@ hypothesis.settings.register_profile("eco2ai", deadline=None)
 hypothesis.settings.load_profile("eco2ai")
 
 ROOT = Path(__file__).parent.parent
+
+# Under nohup(1), or behind a `&` in a script, what the tests start would ignore these.
+for _number, _action in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _action)
 
 
 @pytest.fixture
