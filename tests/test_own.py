@@ -128,7 +128,8 @@ def test_children_that_live_and_die_between_two_looks_count(look: Look, tmp_path
         child.returncode = 0
         child.communicate()
         truth_s += used.ru_utime + used.ru_stime
-    assert look.children_s() == pytest.approx(truth_s, abs=0.001)
+    # What we use ourselves between the two looks of `children_s` is in the difference.
+    assert look.children_s() == pytest.approx(truth_s, abs=0.005)
 
 
 GRANDCHILDREN = """
