@@ -89,7 +89,7 @@ class Epochs:
         """
         from eco2ai_cli.journal import sums
         from eco2ai_cli.marks.line import label
-        from eco2ai_cli.run_forms import ledger_cells
+        from eco2ai_cli.run_forms import figures, ledger_cells
 
         now = self._clock.now() if at is None else at
         self._recorder.sample()
@@ -99,8 +99,9 @@ class Epochs:
             done = self._part(run._replace(ended=now, epoch=label(mark, self._next)))
             self._next = _number(mark, self._next) + 1
             self.total = mark.total or self.total
-            self._unsaved.append(ledger_cells(done))
-            ended.append(part_of(done))
+            values = figures(done)
+            self._unsaved.append(ledger_cells(done, values))
+            ended.append(part_of(done, values))
             self._begin(run, now)
         self.parts += ended
         for observe in self.observers:

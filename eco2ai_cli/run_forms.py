@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eco2ai_cli.cpus import Processor
@@ -170,9 +170,14 @@ def _ahead(run: Run) -> dict[str, Any]:
     }
 
 
-def ledger_cells(run: Run) -> dict[str, str | int | float | None]:
-    """Return the run's row but for the hash, by column; None is an empty cell."""
-    values = figures(run)
+def ledger_cells(
+    run: Run, values: Mapping[str, Any] | None = None
+) -> dict[str, str | int | float | None]:
+    """Return the run's row but for the hash, by column; None is an empty cell.
+
+    `values`: its figures, where the caller has them already.
+    """
+    values = figures(run) if values is None else values
     cells = {column: values[key] for key, column in COLUMN_OF_KEY.items()}
     tags = run.config.tags
     return {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from eco2ai_cli.run_forms import figures
 from eco2ai_cli.run_record import Run
@@ -35,9 +35,12 @@ ADDED = frozenset(Part._fields) - {"epoch", "start_time"}
 """The figures of a run that are the sums of those of its parts."""
 
 
-def part_of(run: Run) -> Part:
-    """Return the figures of a part of a run that are added up."""
-    values = figures(run)
+def part_of(run: Run, values: Mapping[str, Any] | None = None) -> Part:
+    """Return the figures of a part of a run that are added up.
+
+    `values`: all its figures, where the caller has them already.
+    """
+    values = figures(run) if values is None else values
     return Part(run.epoch, *(values[key] for key in Part._fields[1:]))
 
 

@@ -11,6 +11,7 @@ from eco2ai_cli.clock import Moment, clock_was_set
 from eco2ai_cli.footprint import footprint
 from eco2ai_cli.journal import layout
 from eco2ai_cli.journal.owner import Owner
+from eco2ai_cli.journal.sums import number
 from eco2ai_cli.ledger import COLUMNS, Cells
 from eco2ai_cli.ledger.columns import Value
 from eco2ai_cli.ledger.columns import cells as as_text
@@ -63,12 +64,12 @@ def after(saved: Sequence[Mapping[str, Value]], cells: Cells) -> Cells:
     energy = Energy(*(None if kwh is None else joules(kwh) for kwh in energies_kwh))
     rates = [_rate(cells, saved, *columns) for columns in _RATES]
     due = footprint(
-        energy, pue=_number(cells["pue"]), kg_per_mwh=rates[0] or 0.0, price_per_kwh=rates[1]
+        energy, pue=number(cells["pue"]), kg_per_mwh=rates[0] or 0.0, price_per_kwh=rates[1]
     )
     rest = dict(cells)
     for column in ("duration(s)", "cpu_time(s)", "samples", "overhead(s)"):
         rest[column] = _less(cells, saved, column)
-    rest["samples"] = int(_number(rest["samples"]))
+    rest["samples"] = int(number(rest["samples"]))
     for component, kwh_left in zip(COMPONENTS, energies_kwh, strict=True):
         rest[f"{component}_energy(kWh)"] = kwh_left
     rest |= {
@@ -94,10 +95,10 @@ def _rate(
 ) -> float | None:
     """Return what a kWh after the epochs was charged with: the same, or what is left over it."""
     whole = cells[column]
-    if whole is None or all(_number(row.get(column)) == whole for row in saved):
-        return None if whole is None else _number(whole)
+    if whole is None or all(number(row.get(column)) == whole for row in saved):
+        return None if whole is None else number(whole)
     energy, due = _less(cells, saved, "power_consumption(kWh)"), _less(cells, saved, product)
-    return scale * due / energy if energy and due is not None else _number(whole)
+    return scale * due / energy if energy and due is not None else number(whole)
 
 
 def _less(cells: Cells, saved: Sequence[Mapping[str, Value]], column: str) -> float | None:
@@ -105,7 +106,7 @@ def _less(cells: Cells, saved: Sequence[Mapping[str, Value]], column: str) -> fl
     whole = cells[column]
     if whole is None:
         return None
-    return max(0.0, math.fsum([_number(whole), *(-_number(row.get(column)) for row in saved)]))
+    return max(0.0, math.fsum([number(whole), *(-number(row.get(column)) for row in saved)]))
 
 
 def _mean_after(cells: Cells, saved: Sequence[Mapping[str, Value]]) -> float | None:
@@ -114,14 +115,9 @@ def _mean_after(cells: Cells, saved: Sequence[Mapping[str, Value]]) -> float | N
     span_s = _less(cells, saved, duration)
     if cells[column] is None or not span_s:
         return None
-    gb_s = [-_number(row.get(column)) * _number(row.get(duration)) for row in saved]
-    gb_s.append(_number(cells[column]) * _number(cells[duration]))
+    gb_s = [-number(row.get(column)) * number(row.get(duration)) for row in saved]
+    gb_s.append(number(cells[column]) * number(cells[duration]))
     return max(0.0, math.fsum(gb_s)) / span_s
-
-
-def _number(cell: Value) -> float:
-    """Return the number in a cell; an empty one adds nothing."""
-    return float(cell or 0.0)
 
 
 def left_in(data: bytes) -> Left:

@@ -31,19 +31,20 @@ def added(sums: Mapping[str, Value], rows: Sequence[Cells]) -> dict[str, Value]:
     """
     total = dict(sums)
     for row in rows:
-        gb_s = _number(total.get("memory_mean(GB)")) * _number(total.get("duration(s)"))
-        gb_s += _number(row.get("memory_mean(GB)")) * _number(row.get("duration(s)"))
+        gb_s = number(total.get("memory_mean(GB)")) * number(total.get("duration(s)"))
+        gb_s += number(row.get("memory_mean(GB)")) * number(row.get("duration(s)"))
         for column in _ADDED:
-            total[column] = _number(total.get(column)) + _number(row.get(column))
+            total[column] = number(total.get(column)) + number(row.get(column))
         for column in _ALIKE:
             alike = not total.get(ROWS) or total.get(column) == row.get(column)
             total[column] = row.get(column) if alike else None
-        duration_s = _number(total["duration(s)"])
+        duration_s = number(total["duration(s)"])
         total["memory_mean(GB)"] = gb_s / duration_s if duration_s else None
         total["end_time"] = row.get("end_time")
-        total[ROWS] = int(_number(total.get(ROWS))) + 1
+        total[ROWS] = int(number(total.get(ROWS))) + 1
     return total
 
 
-def _number(cell: Value) -> float:
+def number(cell: Value) -> float:
+    """Return the number in a cell; an empty one adds nothing."""
     return float(cell or 0.0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from eco2ai_cli import units
-from eco2ai_cli.run_parts import Part
+from eco2ai_cli.run_parts import Part, total
 from eco2ai_cli.run_record import Run
 
 
@@ -24,13 +23,6 @@ UNKNOWN = Amount(None, None)
 def amount(run: Run, parts: Sequence[Part] = ()) -> Amount:
     """Return what the rows of a run add up to; `parts`: none where it has only one."""
     if parts:
-        return Amount(
-            _sum([part.energy_kwh for part in parts]), _sum([part.cost for part in parts])
-        )
+        return Amount(total(parts, "energy_kwh"), total(parts, "cost"))
     energy_j, _, cost = run.footprint
     return Amount(None if energy_j is None else units.kwh(energy_j), cost)
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) if known else None
