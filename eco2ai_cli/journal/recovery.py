@@ -157,11 +157,11 @@ def _save_claimed(path: str, left: Left, environ: Mapping[str, str]) -> list[Not
 def _save(path: str, left: Left, environ: Mapping[str, str]) -> list[Note]:
     """Put the row where it belongs or, if that cannot be, where those of living runs go then."""
     key, cells = None, left.cells
+    if left.saved:  # in case they cannot be found again, as in a file that was moved
+        cells = after([left.saved], cells)
     notes: list[Note] = []
     try:
         if not _is_saved(left, environ):
-            if left.saved:  # in case they cannot be found again, as in a file that was moved
-                cells = after([left.saved], cells)
             found = find(left.ledger, left.run_id)
             if len(found) >= int(left.saved.get(ROWS) or 0):
                 cells = after(found, left.cells)
