@@ -36,6 +36,8 @@ class Machine:
 
     def __init__(self, folder: Path, write: keeper.Write = os.pwrite) -> None:
         self.now_s = 100.0
+        self.cpus = 2
+        self.cpu_s = 0.0
         self.memory = Integrator()
         self.clock = Clock(*(lambda: self.now_s,) * 4)
         options = {"run.output": str(folder / "l.csv"), "electricity.price": "0.5"}
@@ -54,11 +56,11 @@ class Machine:
         self.recorder.observers.append(self.journal)
 
     def usage(self, now_s: float) -> Usage:
-        cpu_s = 2 * (self.now_s - 100.0)
-        return Usage(cpu_s, 2**30, self.memory.advance(2**30, now_s), pids=(1, 2))
+        return Usage(self.cpu_s, 2**30, self.memory.advance(2**30, now_s), pids=(1, 2))
 
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
+        self.cpu_s += self.cpus * seconds
         self.recorder.sample()
 
     @property
@@ -86,6 +88,35 @@ def test_at_any_sample_it_holds_the_row_that_the_run_would_have_then(tmp_path: P
         assert cells == expected
     assert cells["cpu_time(s)"] == pytest.approx(2 * 7203.45)
     assert cells["cpu_energy(kWh)"] == pytest.approx(5.0 * 2 * 7203.45 / 3.6e6)
+
+
+def test_an_idle_run_is_written_every_five_seconds_and_at_once_when_it_goes_on(
+    tmp_path: Path,
+) -> None:
+    writes = 0
+
+    def write(fd: int, data: bytes, offset: int) -> int:
+        nonlocal writes
+        writes += 1
+        return os.pwrite(fd, data, offset)
+
+    machine = Machine(tmp_path, write)
+    machine.pass_time(1.0)
+    machine.cpus, writes = 0, 0
+    for _ in range(20):
+        machine.pass_time(1.0)
+    assert writes == 4
+    assert left_in(machine.path.read_bytes()).cells["duration(s)"] == 21.0
+    machine.pass_time(1.0)
+    assert writes == 4
+    machine.cpus = 1
+    machine.pass_time(0.01)
+    assert writes == 5
+    machine.cpus = 0
+    saved = {"duration(s)": 3.0}
+    machine.journal.saved = lambda: saved  # an epoch has got its row
+    machine.pass_time(1.0)
+    assert left_in(machine.path.read_bytes()).saved == saved
 
 
 def test_its_size_never_changes(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NEW_SUFFIX = ".new"
 _WORDS_EVERY = 16
 """Of how many samples one is asked for doubts beside those of its meters: that costs a third."""
+_IDLE_S = 5.0
+"""How far apart the writes are while nobody in the tree runs: each is half of what a beat costs."""
 _RATES = ("price_per_kwh", "carbon_intensity(kg/MWh)")
 Write = Callable[[int, bytes, int], int]
 
@@ -34,9 +36,10 @@ class Journal:
 
     `run` is the run as known at its start; `doubts` tells its caveats beside those of the sample
     and the place; `mark_path` is where its marks come in, `overhead_s` tells the CPU seconds that
-    we have used. A sample that cannot be written is left out: the one before it stays. `outlook`
-    tells, by the seconds elapsed, what there is to say of budget and forecast; for `eco2ai watch`.
-    `saved` tells what rows of the run are in the ledger already, as `sums` has them.
+    we have used. A sample that cannot be written is left out: the one before it stays, and so does
+    for seconds that of an idle tree. `outlook` tells, by the seconds elapsed, what there is to say
+    of budget and forecast; for `eco2ai watch`. `saved` tells what rows of the run are in the ledger
+    already, as `sums` has them.
     """
 
     def __init__(
@@ -52,8 +55,9 @@ class Journal:
         write: Write = os.pwrite,
     ) -> None:
         self.outlook: Callable[[float], Mapping[str, object]] | None = None
-        self.saved: Callable[[], Mapping[str, Value]] = dict
-        self._saved: Mapping[str, Value] = {}
+        nothing: Mapping[str, Value] = {}
+        self.saved: Callable[[], Mapping[str, Value]] = lambda: nothing
+        self._saved = nothing
         self._weigher = weigher
         self._mark_path = mark_path
         self._overhead_s = overhead_s
@@ -64,6 +68,7 @@ class Journal:
         self._write = write
         self._fd = -1
         self._number = 0
+        self._written: Sample | None = None
         self._worded: object = None
         self._words = b""
         self._worded_last = ORIGIN
@@ -92,6 +97,8 @@ class Journal:
 
     def __call__(self, sample: Sample) -> None:
         """Write the sample over the older of the two that are kept."""
+        if self._is_like_the_last(sample):
+            return
         self._number += 1
         data = layout.slot(self._figures())
         try:
@@ -100,12 +107,25 @@ class Journal:
             written = 0
         if written < len(data):
             self._number -= 1  # the good one must not be the next to be written over
+        else:
+            self._written = sample
 
     def close(self) -> None:
         """Close the file, and with it the lock if nobody else has it open; the file stays."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def _is_like_the_last(self, sample: Sample) -> bool:
+        """Tell whether nothing but time has gone by, and little of it, since the last write."""
+        last = self._written
+        return (
+            last is not None
+            and sample.usage.cpu_s == last.usage.cpu_s
+            and sample.t_s - last.t_s < _IDLE_S
+            and self.saved() is self._saved
+            and not sample.of("gpu")
+        )
 
     def _begin(self, path: str, us: owner.Owner) -> bool:
         # Nobody else has this open file: all that we fork was forked before, and it is closed
